@@ -1,5 +1,11 @@
 //! Protocols spoken over `Net`: bytes in, facts out.
 
+pub mod config_js;
+pub mod media;
+pub mod meeting;
+pub mod stun;
+pub mod xmpp;
+
 use std::net::SocketAddr;
 
 use crate::domain::name::Host;

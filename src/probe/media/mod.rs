@@ -1,0 +1,1 @@
+//! Synthetic participants that prove that a meeting works.

@@ -1,0 +1,1 @@
+//! A Jitsi in memory.
