@@ -1,0 +1,1 @@
+//! Everything that can be wrong with a Jitsi, and what the proof says about it.
