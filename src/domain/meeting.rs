@@ -101,6 +101,8 @@ pub enum Answer {
     Unreachable,
     /// This machine has no way there.
     NoRoute { why: String },
+    /// Very many datagrams, none of which is an answer.
+    Floods,
     Silent,
 }
 

@@ -82,7 +82,9 @@ impl Peer {
         direct.declare_media(mid, MediaKind::Audio);
         let ssrc = Ssrc::from(line.ssrc);
         direct.declare_stream_tx(ssrc, None, mid, None);
-        for other in line.others {
+        for (number, other) in line.others.iter().enumerate() {
+            let mid: Mid = format!("from{number}").as_str().into();
+            direct.declare_media(mid, MediaKind::Audio);
             direct.expect_stream_rx(Ssrc::from(*other), None, mid, None);
         }
         for remote in line.remotes {
@@ -164,9 +166,6 @@ fn config(line: &Line<'_>, payload_type: Pt) -> str0m::RtcConfig {
     let mut extensions = ExtensionMap::empty();
     if let Some(id) = line.offer.level_id {
         extensions.set(id, Extension::AudioLevel);
-    }
-    if let Some(id) = line.offer.mid_id.filter(|id| Some(*id) != line.offer.level_id) {
-        extensions.set(id, Extension::RtpMid);
     }
     // DTLS 1.2 alone must never be combined with the active role: its hello lacks what bridges ask for.
     let version = match line.role {

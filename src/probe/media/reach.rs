@@ -58,7 +58,7 @@ async fn exchange(
         .collect();
     let began = Instant::now();
     let end = began + question.limit;
-    let mut refused = false;
+    let mut otherwise = Answer::Silent;
     let sending = async {
         for (after, request) in SENDS.iter().zip(&requests) {
             sleep_until(began + Duration::from_millis(*after)).await;
@@ -67,7 +67,7 @@ async fn exchange(
         }
         std::future::pending().await
     };
-    let listening = listen(socket, question, nonce, &mut refused);
+    let listening = listen(socket, question, nonce, &mut otherwise);
     let both = async {
         tokio::select! {
             biased;
@@ -80,8 +80,7 @@ async fn exchange(
             let sent = began + Duration::from_millis(SENDS[turn]);
             Ok((reply, Instant::now().saturating_duration_since(sent)))
         }
-        Ok(None) | Err(_) if refused => Err(Answer::Unreachable),
-        Ok(None) | Err(_) => Err(Answer::Silent),
+        Ok(None) | Err(_) => Err(otherwise),
     }
 }
 
@@ -99,12 +98,12 @@ fn check<'a>(question: &Question<'a>, username: &'a str, nonce: [u8; 20], turn: 
     }
 }
 
-/// Waits for the answer to one of the attempts; `None` when only nonsense comes.
+/// Waits for the answer to one of the attempts; `None`, and what to say then, when there is none.
 async fn listen(
     socket: &dyn Datagrams,
     question: &Question<'_>,
     nonce: [u8; 20],
-    refused: &mut bool,
+    otherwise: &mut Answer,
 ) -> Option<(usize, Reply)> {
     let mut buffer = [0; 1500];
     for _ in 0..MOST_STRAYS {
@@ -118,10 +117,11 @@ async fn listen(
                 }
             }
             Ok(_) => {}
-            Err(NetError::Refused) => *refused = true,
+            Err(NetError::Refused) => *otherwise = Answer::Unreachable,
             Err(_) => return None,
         }
     }
+    *otherwise = Answer::Floods;
     None
 }
 

@@ -14,17 +14,23 @@ use crate::domain::meeting::Stage;
 use crate::probe::meeting::accept::Answering;
 use crate::probe::meeting::{Act, Offer, Participant, Waiting};
 use crate::probe::xmpp::Element;
+use crate::probe::xmpp::login::stream_end;
 use crate::probe::xmpp::socket::Socket;
 use crate::probe::xmpp::tls::Door;
 
 /// How long the room may take to say that we are out of it.
 const OWN_ECHO: Duration = Duration::from_secs(2);
 
+/// How long a broken connection is read for the reason.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Why a participant stops what it does.
 pub(super) enum Halt {
     Failed(Box<Finding>),
     /// The focus has made a new offer.
     Replaced(Box<Offer>),
+    /// The focus has taken its offer back to make a new one.
+    Withdrawn,
 }
 
 impl From<Finding> for Halt {
@@ -146,7 +152,8 @@ impl<'a> Seat<'a> {
         }
     }
 
-    async fn offered(&mut self) -> Result<Box<Offer>, Halt> {
+    /// Waits for the next offer.
+    pub(super) async fn offered(&mut self) -> Result<Box<Offer>, Halt> {
         loop {
             if let Some(offer) = self.offer.take() {
                 let index = self.place.index;
@@ -155,6 +162,7 @@ impl<'a> Seat<'a> {
             }
             match self.next().await {
                 Err(Halt::Replaced(offer)) => self.offer = Some(offer),
+                Err(Halt::Withdrawn) => {}
                 other => other?,
             }
         }
@@ -201,15 +209,16 @@ impl<'a> Seat<'a> {
     }
 
     async fn take_in(&mut self, message: Element) -> Result<(), Halt> {
-        let mut replaced = None;
+        let mut halt = Ok(());
         for act in self.participant.receive(&message) {
             match act {
-                Act::Send(stanza) => self.socket.send(&stanza).await?,
+                Act::Send(stanza) => self.send(&stanza).await?,
                 Act::Passed(stage) => {
                     self.passed = self.passed.max(Some(stage));
                     self.report.passed(self.place, stage);
                 }
-                Act::Offered(offer) => replaced = Some(offer),
+                Act::Offered(offer) => halt = Err(Halt::Replaced(offer)),
+                Act::Withdrawn => halt = Err(Halt::Withdrawn),
                 Act::AskAgain => self.ask_again = true,
                 Act::Warn(finding) => self.board.note(|s| s.warnings.push(finding.of(&self.place.seat.label))),
                 Act::Failed(finding) => return Err(finding.into()),
@@ -217,15 +226,29 @@ impl<'a> Seat<'a> {
             }
         }
         self.note_waiting();
-        match replaced {
-            Some(offer) => Err(Halt::Replaced(offer)),
-            None => Ok(()),
-        }
+        halt
     }
 
     async fn send(&mut self, stanza: &Element) -> Result<(), Halt> {
         self.note_waiting();
-        Ok(self.socket.send(stanza).await?)
+        match self.socket.send(stanza).await {
+            Ok(()) => Ok(()),
+            Err(broken) => Err(self.last_words().await.unwrap_or(broken).into()),
+        }
+    }
+
+    /// What the server said before it closed the connection under our hands.
+    async fn last_words(&mut self) -> Option<Finding> {
+        let reading = async {
+            loop {
+                match self.socket.receive().await.map(|message| stream_end(&message)) {
+                    Ok(Some(end)) => return Some(end),
+                    Ok(None) => {}
+                    Err(_) => return None,
+                }
+            }
+        };
+        timeout(LAST_WORDS, reading).await.ok().flatten()
     }
 
     fn note_waiting(&mut self) {
@@ -260,7 +283,7 @@ impl<'a> Seat<'a> {
 
     async fn farewell(&mut self) -> Result<(), Finding> {
         let parting = self.participant.leave();
-        let joined = !parting.is_empty();
+        let joined = self.participant.waiting() == Waiting::Left;
         for stanza in &parting {
             self.socket.send(stanza).await?;
         }

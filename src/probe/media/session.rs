@@ -63,6 +63,7 @@ impl Session<'_> {
                     Ok(()) => return Ok(()),
                     Err(halt) => next = Err(halt),
                 },
+                Err(Halt::Withdrawn) => next = seat.offered().await,
                 Err(Halt::Failed(finding)) => return Err(*finding),
             }
             self.report.board.disconnected(place.index);

@@ -16,6 +16,8 @@ use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::{Secured, Stage};
 use crate::world::{Datagrams, NetError};
 
+/// Between two looks at the peer's clock.
+const SHORTEST: Duration = Duration::from_millis(1);
 const PACKET_INTERVAL: Duration = Duration::from_millis(20);
 /// Datagrams that do not belong to the conversation, before it counts as a flood.
 const MOST_STRAYS: u32 = 20_000;
@@ -36,6 +38,8 @@ struct Progress {
     ice: Option<Instant>,
     secure: Option<Instant>,
     reported: bool,
+    /// When the peer was last told the time.
+    ticked: Option<Instant>,
     window: Option<Window>,
     spoken: u32,
     strays: u32,
@@ -60,7 +64,11 @@ impl Talk<'_> {
             let wake = self.wake(&progress, timeout)?;
             tokio::select! {
                 biased;
-                () = sleep_until(wake) => self.peer.time_is(Instant::now().into_std())?,
+                () = sleep_until(wake) => {
+                    let now = Instant::now();
+                    progress.ticked = Some(now);
+                    self.peer.time_is(now.into_std())?;
+                }
                 _ = changes.changed() => {}
                 received = self.socket.receive(&mut buffer) => match received {
                     Ok((length, from)) => self.take_in(&mut progress, from, &buffer[..length])?,
@@ -200,6 +208,8 @@ impl Talk<'_> {
                 (false, false) => end + self.limits.listening,
             }
         });
+        // The peer may ask for a time that has passed; time must go on all the same.
+        let timeout = if timeout <= now && progress.ticked == Some(now) { now + SHORTEST } else { timeout };
         Ok([limit.map(|(at, _)| at), next].into_iter().flatten().fold(timeout, Instant::min))
     }
 
@@ -219,6 +229,7 @@ impl Progress {
             ice: None,
             secure: None,
             reported: false,
+            ticked: None,
             window: None,
             spoken: 0,
             strays: 0,

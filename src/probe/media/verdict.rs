@@ -46,6 +46,8 @@ fn unreached(reached: &[Reached], ask: &Ask, door: &[IpAddr]) -> Finding {
         Code::StunRoleConflict
     } else if any(|a| matches!(a, Answer::Refused { .. })) {
         Code::StunRefused
+    } else if any(|a| *a == Answer::Floods) {
+        Code::BridgeFloods
     } else if any(|a| *a == Answer::Unreachable) {
         Code::UdpRefused
     } else if reached.iter().all(|r| matches!(r.outcome, Answer::NoRoute { .. })) {
@@ -93,11 +95,11 @@ pub(super) fn of_flows(flows: &[Flow], thresholds: &Thresholds) -> Result<Option
     }
 }
 
-/// The longest round trip, when it is long.
+/// The longest round trip, when it is long. RTCP's is left aside: it holds the peers' own dawdling.
 pub(super) fn of_round_trips(proof: &Proof, limit: Duration) -> Option<Finding> {
     let reached = proof.reached.iter().filter_map(|r| r.round_trip);
-    let flows = proof.flows.iter().filter_map(|f| f.round_trip);
-    let longest = reached.chain(flows).max().filter(|longest| *longest > limit)?;
+    let secured = proof.secured.iter().filter_map(|s| s.round_trip);
+    let longest = reached.chain(secured).max().filter(|longest| *longest > limit)?;
     Some(Finding::new(Code::RoundTripLong).detail(format!("{} ms", longest.as_millis())))
 }
 
@@ -110,6 +112,7 @@ fn words(answer: &Answer) -> String {
         Answer::Refused { code } => format!("error {code}"),
         Answer::Unreachable => "nothing listens there".into(),
         Answer::NoRoute { why } => format!("no way there: {why}"),
+        Answer::Floods => "sends very many datagrams that are no answer".into(),
         Answer::Silent => "silent".into(),
     }
 }

@@ -6,7 +6,6 @@ use crate::domain::finding::{Code, Finding};
 use crate::probe::xmpp::{Element, ns};
 
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// The audio part of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +19,8 @@ pub struct Offer {
     pub fingerprint: String,
     /// The payload type of Opus.
     pub opus: u8,
-    /// The ids of the header extensions that we know.
+    /// The id of the header extension for audio levels.
     pub level_id: Option<u8>,
-    pub mid_id: Option<u8>,
     pub candidates: Vec<Candidate>,
     pub bridge_session: Option<String>,
     /// The focus starts new participants muted.
@@ -80,7 +78,6 @@ impl Offer {
             fingerprint: fingerprint.text.trim().to_owned(),
             opus: wanted(opus(description), "payload type of Opus")?,
             level_id: extension(description, AUDIO_LEVEL),
-            mid_id: extension(description, MID),
             candidates: transport.children("candidate", ns::ICE_UDP).map(candidate).collect(),
             bridge_session: bridge_session.map(str::to_owned),
             muted: jingle

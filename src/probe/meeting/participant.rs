@@ -31,6 +31,8 @@ pub enum Act {
     Passed(Stage),
     /// Start the media with this offer; a second one replaces the first.
     Offered(Box<Offer>),
+    /// The offer does not count any more; another one is on its way.
+    Withdrawn,
     /// The conference is not ready: ask again after a while.
     AskAgain,
     Warn(Finding),
@@ -165,7 +167,12 @@ impl Participant {
         }
         self.state = match self.state {
             State::Login | State::Bound | State::Requested | State::Ready | State::Left => State::Left,
-            _ => {
+            State::Joining => {
+                // Perhaps we are in already, perhaps we never will be: nobody may answer.
+                farewell.push(stanzas::leave(&self.seat, &self.nick));
+                State::Left
+            }
+            State::InRoom | State::Offered | State::Accepting | State::Accepted | State::Leaving => {
                 farewell.push(stanzas::leave(&self.seat, &self.nick));
                 State::Leaving
             }
@@ -283,7 +290,7 @@ impl Participant {
             // Replaced: a new offer is on its way.
             self.gone = true;
             self.state = State::InRoom;
-            return Vec::new();
+            return vec![Act::Withdrawn];
         }
         vec![Act::Failed(finding)]
     }
@@ -359,7 +366,7 @@ impl Participant {
         match condition {
             "success" => {
                 self.gone = true;
-                Vec::new()
+                vec![Act::Withdrawn]
             }
             "expired" => vec![Act::Failed(Finding::new(Code::SessionExpired).detail(text))],
             _ => {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use meetctl::clock::Clock;
@@ -17,20 +18,20 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 
-pub const HOST: &str = "meet.example.org";
-pub const PUBLIC: &str = "203.0.113.10:10000";
-pub const INSIDE: &str = "10.0.3.17:10000";
+pub(super) const HOST: &str = "meet.example.org";
+pub(super) const PUBLIC: &str = "203.0.113.10:10000";
+pub(super) const INSIDE: &str = "10.0.3.17:10000";
 
-pub fn address(text: &str) -> SocketAddr {
+pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
-pub fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     Setup::new(address(INSIDE), address(PUBLIC))
 }
 
 /// A server's side of TLS, and whom a client has to trust for it.
-pub fn tls() -> (Arc<ServerConfig>, Trust) {
+pub(super) fn tls() -> (Arc<ServerConfig>, Trust) {
     let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).expect("a certificate");
     let certificate = CertificateDer::from(made.cert.der().to_vec());
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
@@ -44,20 +45,20 @@ pub fn tls() -> (Arc<ServerConfig>, Trust) {
     (Arc::new(config), Trust::browsers().and_private(vec![certificate]))
 }
 
-pub fn clock() -> Clock {
+pub(super) fn clock() -> Clock {
     Clock::starting_at("2026-11-20T12:00:00Z".parse().expect("a time"))
 }
 
-pub fn ask() -> Ask {
+pub(super) fn ask() -> Ask {
     Ask::new(HOST.parse::<Host>().expect("a host"))
 }
 
-pub fn chance() -> StdRng {
+pub(super) fn chance() -> StdRng {
     StdRng::seed_from_u64(7)
 }
 
 /// A network in memory with one Jitsi on it.
-pub struct Memory {
+pub(super) struct Memory {
     pub jitsi: Jitsi,
     pub tls: Arc<ServerConfig>,
     pub ports: AtomicU16,
@@ -84,7 +85,7 @@ impl Net for Memory {
 }
 
 /// The sockets of this machine, whatever the address that is asked for.
-pub struct Loopback {
+pub(super) struct Loopback {
     pub to: SocketAddr,
 }
 
@@ -103,7 +104,10 @@ impl Net for Loopback {
     #[expect(clippy::disallowed_methods, reason = "a test on real sockets")]
     async fn tcp(&self, _: SocketAddr) -> Result<Box<dyn Duplex>, NetError> {
         match tokio::net::TcpStream::connect(self.to).await {
-            Ok(stream) => Ok(Box::new(stream)),
+            Ok(stream) => {
+                stream.set_nodelay(true).expect("a TCP socket");
+                Ok(Box::new(stream))
+            }
             Err(error) => Err(NetError::Other(error.to_string())),
         }
     }
@@ -136,12 +140,16 @@ impl Datagrams for Udp {
 }
 
 /// Proves against a Jitsi in memory, and looks whether a trace is left.
-pub async fn prove_in_memory(setup: Setup, ask: &Ask) -> (Proof, Jitsi) {
+pub(super) async fn prove_in_memory(setup: Setup, ask: &Ask) -> (Proof, Jitsi) {
     let (tls, trust) = tls();
     let jitsi = Jitsi::new(setup);
     let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
     let stop = CancellationToken::new();
     let proof = prove(&net, &trust, &clock(), ask, &mut chance(), &stop, |_| {}).await;
-    assert_eq!(jitsi.census(), meetctl::world::sandbox::jitsi::Census::default(), "a trace is left: {proof:#?}");
+    let census = jitsi.census();
+    assert_eq!((census.sessions, census.endpoints), (0, 0), "a trace is left: {proof:#?}");
+    // A conference that nobody could join is the focus's to end.
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert_eq!(jitsi.census().rooms, 0, "a room is left: {proof:#?}");
     (proof, jitsi)
 }

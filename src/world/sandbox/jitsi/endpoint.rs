@@ -16,6 +16,8 @@ use super::setup::Setup;
 
 /// Three silent packets are let through, then no more (the bridge's audio level rule).
 const SILENT_PACKETS: u32 = 3;
+/// Between two calls of an endpoint.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// What the answer to an offer says.
 pub(super) struct Answer {
@@ -44,6 +46,7 @@ pub(super) struct Endpoint {
     payload_type: Pt,
     refused: bool,
     silent: u32,
+    sources: u32,
 }
 
 /// What an endpoint gives out.
@@ -95,6 +98,7 @@ impl Endpoint {
             payload_type,
             refused: false,
             silent: 0,
+            sources: 0,
         }
     }
 
@@ -114,7 +118,7 @@ impl Endpoint {
 
     pub(super) fn time(&mut self, now: Instant) -> Given {
         let alive = self.rtc.handle_input(Input::Timeout(now.into_std())).is_ok();
-        self.drain(alive)
+        self.drain(alive, now)
     }
 
     pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> Given {
@@ -130,7 +134,7 @@ impl Endpoint {
         }
         let Ok(receive) = Receive::new(Protocol::Udp, from, self.inside, datagram) else { return Given::default() };
         let alive = self.rtc.handle_input(Input::Receive(now.into_std(), receive)).is_ok();
-        self.drain(alive)
+        self.drain(alive, now)
     }
 
     /// Sends on a packet of somebody else.
@@ -145,8 +149,17 @@ impl Endpoint {
             packet.payload.clone(),
         );
         let mut direct = self.rtc.direct_api();
-        direct.declare_stream_tx(ssrc, None, mid(), None).write_rtp(write.ext_vals(values));
-        self.drain(true)
+        if direct.stream_tx(&ssrc).is_none() {
+            // A media of its own for each source: str0m polls one stream for each.
+            self.sources += 1;
+            let mid: Mid = format!("s{}", self.sources).as_str().into();
+            direct.declare_media(mid, MediaKind::Audio);
+            direct.declare_stream_tx(ssrc, None, mid, None);
+        }
+        if let Some(stream) = direct.stream_tx(&ssrc) {
+            stream.write_rtp(write.ext_vals(values));
+        }
+        self.drain(true, now)
     }
 
     /// Whether the bridge would send this packet on at all.
@@ -157,13 +170,21 @@ impl Endpoint {
         announced && packet.header.payload_type == self.payload_type && self.silent <= SILENT_PACKETS
     }
 
-    fn drain(&mut self, alive: bool) -> Given {
+    fn drain(&mut self, alive: bool, now: Instant) -> Given {
         let mut given = Given::default();
+        let mut turns = 3;
         self.next = None;
         while alive {
             match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) if Instant::from_std(at) <= now && turns > 0 => {
+                    turns -= 1;
+                    if self.rtc.handle_input(Input::Timeout(now.into_std())).is_err() {
+                        break;
+                    }
+                }
                 Ok(Output::Timeout(at)) => {
-                    self.next = Some(Instant::from_std(at));
+                    // It may ask for a time that has passed; time must go on all the same.
+                    self.next = Some(Instant::from_std(at).max(now + SHORTEST));
                     break;
                 }
                 Ok(Output::Transmit(packet)) => given.datagrams.push((packet.destination, packet.contents.to_vec())),

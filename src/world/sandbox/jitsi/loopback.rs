@@ -22,6 +22,8 @@ impl Jitsi {
             tokio::select! {
                 accepted = tcp.accept() => {
                     if let Ok((stream, _)) = accepted {
+                        // A slow answer is still an answer.
+                        let _ = stream.set_nodelay(true);
                         connections.push(self.serve_tls(stream, tls.clone()));
                     }
                 }

@@ -158,7 +158,7 @@ pub struct Faults {
     pub dtls_dropped: bool,
     pub wrong_fingerprint: bool,
     pub forwarding_off: bool,
-    /// The part of all datagrams that gets lost on the way to the bridge.
+    /// The part of the media that gets lost on the way to the bridge.
     pub loss: f64,
     /// Each way.
     pub delay: Duration,

@@ -147,7 +147,8 @@ impl State {
             }
             return;
         }
-        let lost = faults.loss > 0.0 && self.chance.random_bool(faults.loss);
+        let is_media = matches!(datagram.first(), Some(128..=191));
+        let lost = is_media && faults.loss > 0.0 && self.chance.random_bool(faults.loss);
         if faults.blocked_in || lost || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
