@@ -96,11 +96,15 @@ pub enum Answer {
     /// 487.
     RoleConflict,
     /// Another STUN error.
-    Refused { code: u16 },
+    Refused {
+        code: u16,
+    },
     /// ICMP: the host is there, nothing listens on that port.
     Unreachable,
     /// This machine has no way there.
-    NoRoute { why: String },
+    NoRoute {
+        why: String,
+    },
     /// Very many datagrams, none of which is an answer.
     Floods,
     Silent,

@@ -45,7 +45,11 @@ pub(super) enum Said {
     /// DTLS is up as well, and the certificate is the announced one.
     Secure,
     Packet(Vec<u8>),
-    Pair { local: SocketAddr, remote: SocketAddr, round_trip: Option<Duration> },
+    Pair {
+        local: SocketAddr,
+        remote: SocketAddr,
+        round_trip: Option<Duration>,
+    },
     RoundTrip(Duration),
     Over,
     Nothing,

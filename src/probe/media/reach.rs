@@ -53,9 +53,8 @@ async fn exchange(
     nonce: [u8; 20],
 ) -> Result<(Reply, Duration), Answer> {
     let username = format!("{}:{}", question.their_ufrag, question.our_ufrag);
-    let requests: Vec<Vec<u8>> = (0..SENDS.len())
-        .map(|turn| check(question, &username, nonce, turn).encode())
-        .collect();
+    let requests: Vec<Vec<u8>> =
+        (0..SENDS.len()).map(|turn| check(question, &username, nonce, turn).encode()).collect();
     let began = Instant::now();
     let end = began + question.limit;
     let mut otherwise = Answer::Silent;

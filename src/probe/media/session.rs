@@ -41,7 +41,7 @@ impl Session<'_> {
         };
         let finding = tokio::select! {
             biased;
-            met = self.meet(&mut seat, place) => met.err().map(|finding| self.give_up(finding, place)),
+            met = Box::pin(self.meet(&mut seat, place)) => met.err().map(|finding| self.give_up(finding, place)),
             () = self.abandon.cancelled() => None,
         };
         seat.leave().await;
@@ -59,10 +59,12 @@ impl Session<'_> {
         let mut next = seat.enter().await;
         loop {
             match next {
-                Ok(offer) | Err(Halt::Replaced(offer)) => match self.talk(seat, place, &offer, &mut chance).await {
-                    Ok(()) => return Ok(()),
-                    Err(halt) => next = Err(halt),
-                },
+                Ok(offer) | Err(Halt::Replaced(offer)) => {
+                    match Box::pin(self.talk(seat, place, &offer, &mut chance)).await {
+                        Ok(()) => return Ok(()),
+                        Err(halt) => next = Err(halt),
+                    }
+                }
                 Err(Halt::Withdrawn) => next = seat.offered().await,
                 Err(Halt::Failed(finding)) => return Err(*finding),
             }
@@ -71,20 +73,17 @@ impl Session<'_> {
     }
 
     /// Reaches the bridge, answers the offer, and talks.
-    async fn talk(
-        &self,
-        seat: &mut Seat<'_>,
-        place: &Place,
-        offer: &Offer,
-        chance: &mut StdRng,
-    ) -> Result<(), Halt> {
+    async fn talk(&self, seat: &mut Seat<'_>, place: &Place, offer: &Offer, chance: &mut StdRng) -> Result<(), Halt> {
         let ours = credentials(chance);
         let reached = self.reach(seat, place, offer, &ours.ufrag, chance).await?;
         let first = reached.iter().find(|r| r.outcome == Answer::Answered).map(|r| r.address);
         let first = first.ok_or_else(|| Finding::new(Code::UdpBlocked))?;
-        let socket = self.door.net.udp(first.ip()).await.map_err(|error| {
-            Finding::new(Code::NoRoute).during(Stage::Secure).detail(error.to_string())
-        })?;
+        let socket = self
+            .door
+            .net
+            .udp(first.ip())
+            .await
+            .map_err(|error| Finding::new(Code::NoRoute).during(Stage::Secure).detail(error.to_string()))?;
         let same_family = |r: &&Reached| r.address.is_ipv4() == first.is_ipv4();
         let remotes: Vec<_> = reached.iter().filter(same_family).map(|r| r.address).collect();
         let mut peer = peer::Peer::new(&peer::Line {
@@ -99,7 +98,7 @@ impl Session<'_> {
         })?;
         seat.accept(&peer.answering(self.ask.dtls)).await?;
         let talk = Talk { report: self.report, limits: &self.ask.limits, place, socket: &*socket, peer };
-        seat.attend(talk.run()).await??;
+        Box::pin(seat.attend(talk.run())).await??;
         self.report.passed(place, Stage::Media);
         Ok(())
     }

@@ -100,7 +100,10 @@ impl Talk<'_> {
                 }
                 Said::Packet(payload) => self.hear(&payload),
                 Said::Pair { local, remote, round_trip } => self.note_pair(progress, local, remote, round_trip),
-                Said::RoundTrip(time) => self.report.board.note(|s| s.tally.round_trip(self.place.index, time)),
+                Said::RoundTrip(time) => {
+                    let time = rounded(time);
+                    self.report.board.note(|s| s.tally.round_trip(self.place.index, time));
+                }
                 Said::Over | Said::Nothing => {}
             }
         }
@@ -137,13 +140,7 @@ impl Talk<'_> {
         }
     }
 
-    fn note_pair(
-        &self,
-        progress: &mut Progress,
-        local: SocketAddr,
-        remote: SocketAddr,
-        round_trip: Option<Duration>,
-    ) {
+    fn note_pair(&self, progress: &mut Progress, local: SocketAddr, remote: SocketAddr, round_trip: Option<Duration>) {
         let (Some(ice), Some(secure)) = (progress.ice, progress.secure) else { return };
         progress.reported = true;
         let secured = Secured {
@@ -186,6 +183,7 @@ impl Talk<'_> {
         self.report.board.note(|s| s.tally.sent(self.place.index, now));
         self.peer.speak(now.into_std(), &stamp.payload());
         progress.spoken += 1;
+        progress.ticked = None;
         true
     }
 
@@ -245,4 +243,10 @@ impl Progress {
         }
         Ok(())
     }
+}
+
+/// To tenths of a millisecond: RTCP counts in steps of 15 µs that hang on the time of day.
+fn rounded(time: Duration) -> Duration {
+    let tenths = (time.as_micros() + 50) / 100;
+    Duration::from_micros(u64::try_from(tenths).unwrap_or_default() * 100)
 }

@@ -87,7 +87,8 @@ pub(super) fn of_flows(flows: &[Flow], thresholds: &Thresholds) -> Result<Option
         return Err(Finding::new(Code::NoMedia).detail(format!("{} to {}: {} sent", dead.from, dead.to, dead.sent)));
     }
     let Some(worst) = flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss())) else { return Ok(None) };
-    let detail = format!("{} to {}: {} of {} lost, {:.1} %", worst.from, worst.to, worst.lost, worst.sent, worst.loss());
+    let detail =
+        format!("{} to {}: {} of {} lost, {:.1} %", worst.from, worst.to, worst.lost, worst.sent, worst.loss());
     match worst.loss() {
         loss if loss > thresholds.loss_failure => Err(Finding::new(Code::MediaLossy).detail(detail)),
         loss if loss > thresholds.loss_warning => Ok(Some(Finding::new(Code::MediaSomeLoss).detail(detail))),

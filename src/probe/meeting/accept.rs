@@ -37,9 +37,8 @@ fn description(offer: &Offer, ours: &Answering, nick: &str) -> Element {
             .with("id", id.to_string())
             .with("uri", "urn:ietf:params:rtp-hdrext:ssrc-audio-level")
     });
-    let msid = Element::new("parameter", ns::SSMA)
-        .with("name", "msid")
-        .with("value", format!("{nick}-audio-0 {nick}-probe"));
+    let msid =
+        Element::new("parameter", ns::SSMA).with("name", "msid").with("value", format!("{nick}-audio-0 {nick}-probe"));
     let source = Element::new("source", ns::SSMA)
         .with("ssrc", ours.ssrc.to_string())
         .with("name", format!("{nick}-a0"))

@@ -19,8 +19,7 @@ pub(super) fn conference_request(seat: &Seat, id: &str) -> Element {
 
 /// Joins the room as a participant that looks like any other.
 pub(super) fn join(seat: &Seat, nick: &str) -> Element {
-    let caps =
-        Element::new("c", ns::CAPS).with("hash", "sha-1").with("node", NODE).with("ver", CAPS.hash());
+    let caps = Element::new("c", ns::CAPS).with("hash", "sha-1").with("node", NODE).with("ver", CAPS.hash());
     Element::new("presence", ns::CLIENT)
         .with("to", format!("{}@{}/{nick}", seat.room, seat.names.muc))
         .and(Element::new("x", ns::MUC))

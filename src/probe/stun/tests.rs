@@ -69,13 +69,15 @@ fn a_changed_bit_is_noticed() {
     for at in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[at / 8] ^= 1 << (at % 8);
-        assert_eq!(read_reply(&bad, PASSWORD), None, "bit {at}");
+        // A bit of an attribute's kind may hide the fingerprint; the signature shows it all the same.
+        assert!(read_reply(&bad, PASSWORD).is_none_or(|reply| !reply.authentic), "bit {at}");
     }
 }
 
 #[test]
 fn another_implementation_reads_our_checks() {
-    let check = Check { transaction: *b"twelve bytes", username: "theirs:ours", priority: 7, tie_breaker: 9, password: "pw" };
+    let check =
+        Check { transaction: *b"twelve bytes", username: "theirs:ours", priority: 7, tie_breaker: 9, password: "pw" };
     let encoded = check.encode();
     let message = str0m::ice::StunMessage::parse(&encoded).expect("a good message");
     assert!(message.is_binding_request());

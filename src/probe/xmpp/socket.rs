@@ -140,7 +140,8 @@ fn not_upgraded(response: &Response<Option<Vec<u8>>>) -> Finding {
 fn lost(error: &Error) -> Finding {
     match error {
         Error::Capacity(_) | Error::Utf8(_) | Error::Protocol(_) | Error::AttackAttempt => {
-            let code = if error.to_string().contains("closing handshake") { Code::SignallingLost } else { Code::Garbled };
+            let code =
+                if error.to_string().contains("closing handshake") { Code::SignallingLost } else { Code::Garbled };
             Finding::new(code).detail(error.to_string())
         }
         other => Finding::new(Code::SignallingLost).detail(other.to_string()),

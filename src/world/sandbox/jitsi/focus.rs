@@ -13,11 +13,8 @@ const FOCUS: &str = "http://jitsi.org/protocol/focus";
 const DISCO: &str = "http://jabber.org/protocol/disco#info";
 const JINGLE: &str = "urn:xmpp:jingle:1";
 /// What a participant can do that did not say so.
-const DEFAULT_FEATURES: [&str; 3] = [
-    "urn:xmpp:jingle:apps:rtp:audio",
-    "urn:xmpp:jingle:apps:rtp:video",
-    "urn:xmpp:jingle:transports:dtls-sctp:1",
-];
+const DEFAULT_FEATURES: [&str; 3] =
+    ["urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video", "urn:xmpp:jingle:transports:dtls-sctp:1"];
 const JOINING: Duration = Duration::from_millis(60);
 const ALLOCATING: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -190,7 +187,9 @@ impl State {
                 again.push(Timer::Invite { room: name.clone(), nick: occupant.nick.clone() });
             }
         }
-        again.into_iter().for_each(|timer| self.later(now + NOTICING, timer));
+        for timer in again {
+            self.later(now + NOTICING, timer);
+        }
     }
 
     /// The bridge has allocated: the offer goes out.
@@ -253,15 +252,7 @@ impl State {
         }
     }
 
-    fn jingle(
-        &mut self,
-        id: SessionId,
-        room: &str,
-        nick: &str,
-        iq: Node<'_, '_>,
-        jingle: Node<'_, '_>,
-        now: Instant,
-    ) {
+    fn jingle(&mut self, id: SessionId, room: &str, nick: &str, iq: Node<'_, '_>, jingle: Node<'_, '_>, now: Instant) {
         let Some(occupant) = self.rooms.get_mut(room).and_then(|r| r.occupant(nick)) else { return };
         if occupant.sid.is_none() || jingle.attribute("sid") != occupant.sid.as_deref() {
             return self.refuse_iq(id, iq, "item-not-found", "unknown session", "");
@@ -311,8 +302,7 @@ impl State {
             occupant.ssrc = Some(ssrc);
         }
         let accepted = place.occupants.iter().filter(|o| o.nick != nick && o.ssrc.is_some());
-        let others: Vec<(String, String)> =
-            accepted.filter_map(|o| Some((o.nick.clone(), o.sid.clone()?))).collect();
+        let others: Vec<(String, String)> = accepted.filter_map(|o| Some((o.nick.clone(), o.sid.clone()?))).collect();
         self.acknowledge(id, iq);
         self.bridge_accepts(room, nick, answer, now);
         for (other, sid) in others {

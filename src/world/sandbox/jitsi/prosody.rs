@@ -37,8 +37,7 @@ enum Stage {
 impl State {
     pub(super) fn open_session(&mut self, token: Option<String>) -> SessionId {
         let id = self.number();
-        let session =
-            Session { token, stage: Stage::Opened, jid: String::new(), outbox: VecDeque::new(), over: false };
+        let session = Session { token, stage: Stage::Opened, jid: String::new(), outbox: VecDeque::new(), over: false };
         self.sessions.insert(id, session);
         id
     }

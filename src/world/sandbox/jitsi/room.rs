@@ -63,17 +63,20 @@ impl State {
             let from = escaped(&to);
             let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
             let error = error(condition, text, extra);
-            return self.say(
-                id,
-                format!("<presence xmlns='jabber:client' type='error' from='{from}'>{x}{error}</presence>"),
-            );
+            return self
+                .say(id, format!("<presence xmlns='jabber:client' type='error' from='{from}'>{x}{error}</presence>"));
         }
         let caps = presence.children().find(|c| c.has_tag_name(("http://jabber.org/protocol/caps", "c")));
         let caps = caps.and_then(|c| Some(format!("{}#{}", c.attribute("node")?, c.attribute("ver")?)));
         self.enter_room(id, &name, nick, caps, now);
     }
 
-    fn join_refusal(&self, id: SessionId, name: &str, nick: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    fn join_refusal(
+        &self,
+        id: SessionId,
+        name: &str,
+        nick: &str,
+    ) -> Option<(&'static str, &'static str, &'static str)> {
         if let Some(refusal) = self.setup.faults.join {
             return Some((refusal.condition, refusal.text, refusal.extra));
         }
@@ -151,8 +154,7 @@ impl State {
     pub(super) fn focus_presence(&self, room: &str) -> String {
         let (muc, focus) = (self.setup.muc(), self.setup.focus_jid());
         let no_bridge = self.rooms.get(room).is_some_and(|r| r.no_bridge);
-        let marker =
-            if no_bridge { "<bridgeNotAvailable xmlns='http://jitsi.org/protocol/focus'/>" } else { "" };
+        let marker = if no_bridge { "<bridgeNotAvailable xmlns='http://jitsi.org/protocol/focus'/>" } else { "" };
         format!(
             "<presence xmlns='jabber:client' from='{room}@{muc}/focus'><x xmlns='http://jabber.org/protocol/muc#user'>\
              <item affiliation='owner' role='moderator' jid='{focus}/focus'/></x>{marker}</presence>"
@@ -205,11 +207,8 @@ impl State {
         let to = iq.attribute("to").unwrap_or_default().to_owned();
         let Some((address, target)) = to.split_once('/') else { return };
         let name = address.split('@').next().unwrap_or_default().to_owned();
-        let nick = self
-            .rooms
-            .get(&name)
-            .and_then(|r| r.occupants.iter().find(|o| o.session == id))
-            .map(|o| o.nick.clone());
+        let nick =
+            self.rooms.get(&name).and_then(|r| r.occupants.iter().find(|o| o.session == id)).map(|o| o.nick.clone());
         match (nick, target) {
             (Some(nick), "focus") => self.focus_iq(id, &name, &nick, iq, now),
             (Some(_), _) => self.refuse_iq(id, iq, "service-unavailable", "", ""),

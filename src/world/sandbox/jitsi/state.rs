@@ -47,17 +47,38 @@ pub(super) struct Inbox {
 
 /// Something that happens later.
 pub(super) enum Timer {
-    Arrive { from: SocketAddr, at: SocketAddr, datagram: Vec<u8> },
-    Return { from: SocketAddr, to: SocketAddr, datagram: Vec<u8> },
-    FocusReady { session: SessionId, room: String, answer: String },
+    Arrive {
+        from: SocketAddr,
+        at: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    Return {
+        from: SocketAddr,
+        to: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    FocusReady {
+        session: SessionId,
+        room: String,
+        answer: String,
+    },
     /// A conference that nobody has joined.
     Unjoined(String),
     /// Somebody did not say what it can do.
-    DiscoSilent { room: String, nick: String },
-    Invite { room: String, nick: String },
+    DiscoSilent {
+        room: String,
+        nick: String,
+    },
+    Invite {
+        room: String,
+        nick: String,
+    },
     /// Somebody is alone.
     Lone(String),
-    Throw { room: String, nick: String },
+    Throw {
+        room: String,
+        nick: String,
+    },
     BridgeAppears,
     BridgeRestarts,
     Cut(SessionId),
@@ -173,6 +194,7 @@ impl State {
     /// How long a datagram is on its way.
     fn way(&mut self) -> Duration {
         let (delay, jitter) = (self.setup.faults.delay, self.setup.faults.jitter);
+        let delay = if self.real_network { delay } else { delay + self.setup.way };
         if jitter.is_zero() { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
     }
 
