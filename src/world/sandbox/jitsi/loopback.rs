@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use super::Jitsi;
 
+/// Datagrams that are taken in before any goes out.
+const AT_ONCE: u32 = 64;
+
 impl Jitsi {
     /// Serves HTTPS on a listener and the bridge on a UDP socket, until dropped.
     pub async fn serve_loopback(&self, tcp: TcpListener, udp: UdpSocket, tls: Arc<ServerConfig>) {
@@ -39,9 +42,13 @@ impl Jitsi {
             tokio::select! {
                 received = udp.recv_from(&mut buffer) => {
                     // Errors are ICMP messages about clients that have gone.
-                    if let Ok((length, from)) = received {
+                    let mut next = received.ok();
+                    let mut turns = 0;
+                    while let Some((length, from)) = next {
                         let datagram = buffer[..length].to_vec();
                         self.with(|state, now| state.datagram(from, local, datagram, now));
+                        turns += 1;
+                        next = if turns < AT_ONCE { udp.try_recv_from(&mut buffer).ok() } else { None };
                     }
                 }
                 (to, datagram) = self.until(|state, _| state.outgoing.pop_front()) => {
