@@ -9,3 +9,8 @@ pub mod name;
 pub mod observed;
 pub mod plan;
 pub mod status;
+
+/// How a duration is written for programs: in seconds.
+pub(crate) fn seconds<S: serde::Serializer>(span: &std::time::Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(span.as_secs_f64())
+}
