@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::domain::condition::{Condition, Verdict};
+use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::seconds;
@@ -118,6 +119,9 @@ impl Event {
                 Answer::Status(status) => Some(status.standing.name()),
                 _ => None,
             },
+            Self::Planned { plan: Plan { to: Goal::Running, steps }, .. } if steps.is_empty() => {
+                Some(Level::Running.name())
+            }
             _ => None,
         }
     }
@@ -125,6 +129,7 @@ impl Event {
 
 /// The answer of a subcommand.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a run, and it is boxed in its event")]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     Status(Status),

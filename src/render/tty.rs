@@ -21,6 +21,7 @@ pub struct Tty {
     rows: Vec<Row>,
     plan: Option<Plan>,
     out: Out,
+    err: Out,
     answer: Page,
     style: Style,
     width: Box<dyn Fn() -> usize>,
@@ -50,27 +51,35 @@ enum State {
     Left,
 }
 
+/// The terminal to draw on.
+pub struct Screen {
+    pub target: ProgressDrawTarget,
+    /// How many columns it has now.
+    pub width: Box<dyn Fn() -> usize>,
+    /// Where lines that stay are written.
+    pub err: Out,
+    pub style: Style,
+}
+
 impl Tty {
-    pub fn new(
-        target: ProgressDrawTarget,
-        width: Box<dyn Fn() -> usize>,
-        out: Out,
-        answer: Page,
-        style: Style,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(screen: Screen, out: Out, answer: Page, clock: Clock) -> Self {
+        let Screen { target, width, err, style } = screen;
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, rows: Vec::new(), plan: None, out, answer, style, width, clock, begun: clock.now(), turns: 0 }
+        let begun = clock.now();
+        Self { bars, rows: Vec::new(), plan: None, out, err, answer, style, width, clock, begun, turns: 0 }
     }
 
-    fn say(&self, text: &str) {
-        let _ = self.bars.println(text);
+    /// Writes above the rows. Not with the bars' own `println`, which fills its lines with spaces.
+    fn say(&mut self, text: &str) {
+        let err = &mut self.err;
+        self.bars.suspend(|| err.write(&format!("{text}\n")));
     }
 
     /// A line of talk that stays above the rows.
-    fn say_line(&self, tone: Tone, text: &str) {
+    fn say_line(&mut self, tone: Tone, text: &str) {
         for line in super::style::wrap(text, (self.width)().max(20)) {
-            self.say(&self.style.paint(tone, &line));
+            let line = self.style.paint(tone, &line);
+            self.say(&line);
         }
     }
 
@@ -133,7 +142,8 @@ impl Tty {
             self.bars.remove(&row.bar);
         }
         for row in rows {
-            self.say(&row.text(self.style, width, now, self.turns));
+            let text = row.text(self.style, width, now, self.turns);
+            self.say(&text);
         }
     }
 }
@@ -199,10 +209,11 @@ impl Render for Tty {
             }
             Event::ServiceSaid { at, message } => {
                 let text = format!("  ECS {} {}", at.strftime("%H:%M:%S UTC"), words::clean(message));
-                self.say(&self.style.paint(Tone::Dim, &fit(&text, (self.width)().saturating_sub(1).max(20))));
+                let text = fit(&text, (self.width)().saturating_sub(1).max(20));
+                self.say(&self.style.paint(Tone::Dim, &text));
             }
             Event::Warning { message } => {
-                self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)))
+                self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)));
             }
             Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
             Event::Answer(answer) => {
@@ -218,7 +229,8 @@ impl Render for Tty {
             }
             Event::Failed { failure, .. } => {
                 self.rest();
-                self.say(table::failure(failure, &Page { width: (self.width)(), style: self.style }).trim_end());
+                let page = Page { width: (self.width)(), style: self.style };
+                self.say(table::failure(failure, &page).trim_end());
             }
         }
         self.draw();
