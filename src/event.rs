@@ -115,13 +115,10 @@ impl Event {
     /// The level of the platform that the event tells of.
     fn level(&self) -> Option<&'static str> {
         match self {
-            Self::Answer(answer) => match answer.as_ref() {
-                Answer::Status(status) => Some(status.standing.name()),
-                _ => None,
-            },
             Self::Planned { plan: Plan { to: Goal::Running, steps }, .. } if steps.is_empty() => {
                 Some(Level::Running.name())
             }
+            Self::Answer(answer) if let Answer::Status(status) = answer.as_ref() => Some(status.standing.name()),
             _ => None,
         }
     }

@@ -50,7 +50,13 @@ impl Plain {
                 }
             }
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
-            _ => {}
+            Event::Planned { .. }
+            | Event::ServiceSaid { .. }
+            | Event::Warning { .. }
+            | Event::Note { .. }
+            | Event::Answer(_)
+            | Event::Finished { .. }
+            | Event::Failed { .. } => {}
         }
     }
 }

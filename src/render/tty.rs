@@ -165,20 +165,20 @@ impl Row {
             State::Done(Some(took)) => words::duration(*took),
             State::Later | State::Done(None) | State::Failed | State::Left => String::new(),
         };
-        let sentence = match (self.action, &self.state) {
-            (Some(action), State::Later) => format!("{} ({action})", self.until),
-            _ => self.until.to_string(),
+        let sentence = match self.action.filter(|_| matches!(self.state, State::Later)) {
+            Some(action) => format!("{} ({action})", self.until),
+            None => self.until.to_string(),
         };
         // One column stays free: some terminals wrap when the last one is written.
         let room = width.saturating_sub(HEAD + time.chars().count() + 2);
         let head = style.paint(tone, &format!("{symbol} {word:<8}"));
         let line = format!("{head} {:<room$} {time}", fit(&sentence, room));
-        match (&self.note, &self.state) {
-            (Some(note), State::Waiting { .. } | State::Failed) => {
+        match self.note.as_ref().filter(|_| matches!(self.state, State::Waiting { .. } | State::Failed)) {
+            Some(note) => {
                 let note = style.paint(Tone::Dim, &fit(note, width.saturating_sub(HEAD + 1)));
                 format!("{}\n{:HEAD$}{note}", line.trim_end(), "")
             }
-            _ => line.trim_end().to_owned(),
+            None => line.trim_end().to_owned(),
         }
     }
 }
@@ -217,6 +217,9 @@ impl Render for Tty {
             }
             Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
             Event::Answer(answer) => {
+                if !self.rows.iter().any(|row| matches!(row.state, State::Waiting { .. })) {
+                    self.rest();
+                }
                 let text = table::answer(answer, event.at, &self.answer);
                 let out = &mut self.out;
                 self.bars.suspend(|| out.write(&text));
