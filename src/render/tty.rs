@@ -198,8 +198,9 @@ impl Render for Tty {
             Event::Planned { observed, plan } => self.planned(observed, plan),
             Event::StepStarted { until, limit } => {
                 let state = State::Waiting { since: event.at, limit: *limit };
+                let why = words::awaited(self.plan.as_ref(), *until);
                 let row = self.row_or_new(*until);
-                (row.state, row.note) = (state, None);
+                (row.state, row.note) = (state, why);
             }
             Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(words::clean(note)),
             Event::StepFinished { until, took } => self.row_or_new(*until).state = State::Done(Some(*took)),

@@ -184,7 +184,12 @@ fn up() -> Stream {
         }),
         (10, progress(Started, "the task is PENDING")),
         (62, finished(Started, 61)),
-        (62, planned(first_steps().split_off(1))),
+        (62, planned(vec![
+            step(ContainersHealthy, None, "the task is ACTIVATING"),
+            step(TargetsHealthy, None, "web:8000: initial (Elb.RegistrationInProgress)"),
+            step(PagesServed, None, "not looked at"),
+            step(SignallingWorks, None, "not looked at"),
+        ])),
         (62, started(ContainersHealthy)),
         (63, progress(ContainersHealthy, "no health yet: jicofo, jvb")),
         (90, Event::Warning { message: "the certificate ends on 2026-12-01 12:00 UTC, in 10 days".into() }),
@@ -470,6 +475,7 @@ fn on_a_terminal() {
         for (name, stream) in [
             ("up-begins", up().into_iter().take(6).collect::<Stream>()),
             ("up-goes-on", up().into_iter().take(11).collect()),
+            ("up-awaits", up().into_iter().take(9).collect()),
             ("up", up()),
             ("image-gone", image_gone()),
             ("down", down()),
