@@ -145,7 +145,7 @@ impl From<Refusal> for Failure {
                 .next("or end their meeting: `meetctl down --cut-meetings`"),
             Refusal::MeetingUnknown { why } => Self::new(Kind::Refused, what)
                 .because(why)
-                .next("look into the room yourself; then `meetctl down --cut-meetings`"),
+                .next("ask whether anybody is still in a meeting; then `meetctl down --cut-meetings`"),
             Refusal::Contested { why } => Self::new(Kind::Refused, what)
                 .because(why)
                 .next("find out who it is (`meetctl status`), then run the same command again"),

@@ -270,6 +270,12 @@ pub fn of(service: &Service, tasks: &[Task], deployment: &DeploymentId) -> Optio
     }
 }
 
+/// The newest failed start of which ECS still shows something.
+pub fn last(service: &Service, tasks: &[Task]) -> Option<(DeploymentId, Cause)> {
+    let causes = service.deployments.iter().filter_map(|d| Some((d.id.clone(), of(service, tasks, &d.id)?)));
+    causes.max_by_key(|(_, cause)| cause.at)
+}
+
 /// A stop that somebody asked for is not a failure.
 fn is_orderly(stop: &Stop) -> bool {
     stop.code.as_deref() == Some("UserInitiated") || stop.reason.starts_with("Scaling activity initiated")

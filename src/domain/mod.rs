@@ -4,8 +4,14 @@ pub mod action;
 pub mod cause;
 pub mod condition;
 pub mod cost;
+mod evidence;
 pub mod level;
 pub mod name;
 pub mod observed;
 pub mod plan;
 pub mod status;
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;

@@ -368,6 +368,20 @@ pub enum TargetState {
     Unavailable,
 }
 
+/// ELB's own word.
+impl std::fmt::Display for TargetState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unused => "unused",
+            Self::Draining => "draining",
+            Self::Unavailable => "unavailable",
+        })
+    }
+}
+
 /// The Route 53 record of the platform's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
