@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod probe;

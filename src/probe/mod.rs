@@ -15,3 +15,7 @@ pub struct Sight {
     /// The port of the zone's own name servers: 53 but for tests.
     pub dns_port: u16,
 }
+pub mod dns;
+pub mod https;
+pub mod signalling;
+pub mod tls;
