@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::domain::cause::LogTail;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
-use crate::event::LogTail;
 use crate::world::{CloudError, CloudErrorKind};
 
 /// How a job that was done ended.

@@ -25,6 +25,13 @@ pub struct Cause {
     pub certain: bool,
 }
 
+/// The last lines of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogTail {
+    pub container: String,
+    pub lines: Vec<String>,
+}
+
 /// A kind of failure: what its text contains (all of one alternative), what it means, what to do.
 struct Row {
     any: &'static [&'static [&'static str]],

@@ -11,7 +11,7 @@ use super::action::Action;
 use super::cause::{self, Cause};
 use super::observed::{
     Authority, BalancerState, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service,
-    ServiceStatus, Target, TargetState, Task, Unreadable,
+    ServiceStatus, Target, TargetState, Task, Unreadable, between,
 };
 use super::plan::{Counted, Meetings, Policy, people};
 
@@ -364,7 +364,7 @@ fn signed_in(seen: &Observed, policy: &Policy) -> Verdict {
         }
         match identity.expires {
             Some(end) if end <= seen.at => Verdict::Fails(format!("the credentials ended at {}", clock_time(end))),
-            Some(end) if crate::clock::between(seen.at, end) < policy.session => {
+            Some(end) if between(seen.at, end) < policy.session => {
                 Verdict::Warns(format!("the credentials end at {}, before a session that starts now", clock_time(end)))
             }
             Some(_) | None => Verdict::Holds,
@@ -450,11 +450,10 @@ fn steady(seen: &Observed) -> Verdict {
         return Verdict::Holds;
     }
     match &seen.run.healthy_since {
-        Some((id, since)) if *id == task.id && crate::clock::between(*since, seen.at) >= STEADY => Verdict::Holds,
-        Some((id, since)) if *id == task.id => Verdict::Waits(format!(
-            "healthy for {} s, 15 s are believed",
-            crate::clock::between(*since, seen.at).as_secs()
-        )),
+        Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
+        Some((id, since)) if *id == task.id => {
+            Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
+        }
         Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
     }
 }

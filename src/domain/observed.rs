@@ -77,6 +77,11 @@ impl<T, E: Into<Unreadable>> From<Result<Option<T>, E>> for Reading<T> {
     }
 }
 
+/// The time from `earlier` to `later`; zero when it is the other way round.
+pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
 /// All readings of one moment, AWS and real probes alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Observed {

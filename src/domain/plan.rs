@@ -8,7 +8,7 @@ use super::action::Action;
 use super::condition::{Condition, Verdict};
 use super::level::Goal;
 use super::name::AccountId;
-use super::observed::{Blindness, Observed, Occupancy, Reading, Unreadable};
+use super::observed::{Blindness, Observed, Occupancy, Reading, Unreadable, between};
 
 /// What the user has decided, as far as judging and planning depend on it.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ pub fn people(seen: &Observed) -> Result<&Occupancy, String> {
         Reading::Unreadable(why) => Err(format!("the occupancy line could not be read: {why}")),
         Reading::Absent => Err("the occupancy sidecar has written nothing for 90 s".into()),
         Reading::Present(line) => {
-            let age = crate::clock::between(line.time, seen.at);
+            let age = between(line.time, seen.at);
             if age > STALE {
                 return Err(format!("the newest occupancy line is {} s old", age.as_secs()));
             }

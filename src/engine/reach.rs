@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::act::perform;
 use super::observe::{Look, observe, sign_in};
+use crate::domain::cause::{Cause, LogTail};
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
 use crate::domain::plan::{Policy, Refusal, Step, contested, plan};
 use crate::error::{Failure, Kind, Outcome, advice};
-use crate::event::{Event, Events, LogTail};
+use crate::event::{Event, Events};
 use crate::probe::Sight;
 use crate::world::World;
 
@@ -189,7 +190,7 @@ impl Diary {
 }
 
 /// How much of a container's log goes with a failure.
-pub const LOG_LINES: u16 = 20;
+const LOG_LINES: u16 = 20;
 
 /// A condition that cannot hold any more, with its cause and the log of the container concerned.
 async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -> Failure {
@@ -207,7 +208,7 @@ async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -
 }
 
 /// The last lines of the container that a cause names.
-pub async fn log_of(world: &World, cause: &crate::domain::cause::Cause) -> Result<Option<LogTail>, Failure> {
+pub async fn log_of(world: &World, cause: &Cause) -> Result<Option<LogTail>, Failure> {
     let (Some(task), Some(container)) = (&cause.task, &cause.container) else { return Ok(None) };
     let lines = world.cloud.log_tail(task, container, LOG_LINES).await?;
     Ok(lines.map(|lines| LogTail { container: container.clone(), lines }))
