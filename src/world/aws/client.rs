@@ -56,7 +56,8 @@ pub async fn cloud(settings: Settings) -> Result<Aws, CloudError> {
 pub fn with_config(settings: Settings, config: &SdkConfig) -> Aws {
     let keeper = Arc::new(Keeper::new(config.credentials_provider(), settings.profile));
     let provider: Arc<dyn ProvideCredentials> = keeper.clone();
-    let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
+    let provider = SharedCredentialsProvider::new(provider);
+    let config = config.to_builder().credentials_provider(provider).timeout_config(timeouts()).build();
     Aws {
         names: settings.names,
         host: settings.host,

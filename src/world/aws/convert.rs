@@ -5,12 +5,14 @@ use std::mem::take;
 use std::task::Poll;
 
 use aws_smithy_types::DateTime;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
 use crate::world::{CloudError, CloudErrorKind};
 
+/// AWS counts milliseconds, and some services send them as a float, which is off by nanoseconds.
 pub(super) fn timestamp(at: &DateTime) -> Option<Timestamp> {
-    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
+    let exact = Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()?;
+    exact.round(Unit::Millisecond).ok()
 }
 
 pub(super) fn count(number: i32) -> u32 {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use aws_config::imds::client::error::ImdsError;
 use aws_config::meta::ProviderChainError;
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
@@ -88,7 +89,7 @@ impl Keeper {
             return Err(CredentialsError::not_loaded("no way to find credentials was configured"));
         };
         let provided = provider.provide_credentials().await;
-        self.known(|known| known.remember(&provided, &self.describe()));
+        self.known(|known| known.remember(&provided, |error| self.explain(error)));
         provided.map_err(|error| match self.recent_failure() {
             Some(failure) => CredentialsError::provider_error(failure),
             None => error,
@@ -99,10 +100,10 @@ impl Keeper {
         self.known(|known| known.failed.clone()).filter(|(at, _)| at.elapsed() < FAILURE_IS_FRESH).map(|(_, why)| why)
     }
 
-    fn describe(&self) -> String {
+    fn explain(&self, error: &CredentialsError) -> NoCredentials {
         match &self.profile {
-            Some(profile) => profile.clone(),
-            None => profile_of_environment(),
+            Some(profile) => no_credentials(error, profile, Searched::OneProfile),
+            None => no_credentials(error, &profile_of_environment(), Searched::Everywhere),
         }
     }
 
@@ -113,14 +114,14 @@ impl Keeper {
 }
 
 impl Known {
-    fn remember(&mut self, provided: &Provided, profile: &str) {
+    fn remember(&mut self, provided: &Provided, explain: impl FnOnce(&CredentialsError) -> NoCredentials) {
         match provided {
             Ok(credentials) => {
                 self.failed = None;
                 self.from = Some(origin(credentials));
                 self.expires = credentials.expiry().and_then(|at| Timestamp::try_from(at).ok());
             }
-            Err(error) => self.failed = Some((Instant::now(), no_credentials(error, profile))),
+            Err(error) => self.failed = Some((Instant::now(), explain(error))),
         }
     }
 }
@@ -158,16 +159,27 @@ fn origin(credentials: &Credentials) -> &'static str {
     }
 }
 
-fn no_credentials(error: &CredentialsError, profile: &str) -> NoCredentials {
-    if let CredentialsError::CredentialsNotLoaded(_) = error {
-        return NoCredentials { unreachable: false, why: nowhere(error, profile) };
-    }
+/// Where the SDK has looked for credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Searched {
+    OneProfile,
+    Everywhere,
+}
+
+fn no_credentials(error: &CredentialsError, profile: &str, searched: Searched) -> NoCredentials {
     let root = root(error);
-    if unreachable(error) {
-        let why = format!("the credentials of the profile `{profile}` could not be fetched: {root}");
-        return NoCredentials { unreachable: true, why };
-    }
-    NoCredentials { unreachable: false, why: unusable(error, &root, profile) }
+    let nothing_there = matches!(error, CredentialsError::CredentialsNotLoaded(_))
+        || causes(error).any(|cause| cause.is::<ImdsError>());
+    let (unreachable, why) = if searched == Searched::OneProfile && nothing_there {
+        (false, format!("the profile `{profile}` does not exist or has no credentials{}", aside(&root)))
+    } else if nothing_there {
+        (false, nowhere(error, profile))
+    } else if is_unreachable(error) {
+        (true, format!("the credentials of the profile `{profile}` could not be fetched: {root}"))
+    } else {
+        (false, unusable(error, &root, profile))
+    };
+    NoCredentials { unreachable, why }
 }
 
 /// The SDK says these only in words.
@@ -175,7 +187,7 @@ fn unusable(error: &CredentialsError, root: &str, profile: &str) -> String {
     let said = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
     if said.contains("SSO token has expired") || said.contains("UnauthorizedException") {
         format!("the SSO session of the profile `{profile}` has expired: sign in again with {}", login(profile))
-    } else if said.contains("cached SSO token") {
+    } else if said.contains("cached SSO token") || said.contains("sso/cache") {
         format!("nobody is signed in with SSO for the profile `{profile}`: sign in with {}", login(profile))
     } else {
         format!("the profile `{profile}` gives no credentials: {root}")
@@ -186,23 +198,30 @@ fn login(profile: &str) -> String {
     format!("`aws sso login --profile {profile}`")
 }
 
+/// The instance's metadata service is asked last, and ends the search when it refuses; what the others said is lost
+/// then, but they had nothing.
 fn nowhere(error: &CredentialsError, profile: &str) -> String {
-    let chained = error.source().and_then(|source| source.downcast_ref::<ProviderChainError<CredentialsError>>());
-    let Some(chained) = chained else {
-        return format!("the profile `{profile}` has no credentials: {}", root(error));
+    let searched = error.source().and_then(|source| source.downcast_ref::<ProviderChainError<CredentialsError>>());
+    let of = |name: &str| {
+        let attempt = searched.and_then(|all| all.attempts().iter().find(|attempt| attempt.name() == name));
+        attempt.map(|attempt| aside(&root(attempt.error()))).unwrap_or_default()
     };
-    let of_profile = chained.attempts().iter().find(|attempt| attempt.name() == "Profile");
-    // "was not enabled" is what a profile that simply does not exist says; it would only puzzle.
-    let of_profile = of_profile.map(|attempt| root(attempt.error())).filter(|why| !why.contains("not enabled"));
-    let of_profile = of_profile.map(|why| format!(" ({})", plain(&why, 200))).unwrap_or_default();
+    let instance = if searched.is_some() { of("Ec2InstanceMetadata") } else { aside(&root(error)) };
     format!(
-        "there are no credentials: none in the environment, none in the profile `{profile}`{of_profile}, \
-         no role of a container or an instance"
+        "there are no credentials: none in the environment, none in the profile `{profile}`{}, no role of a container, \
+         no role of an instance{instance}",
+        of("Profile"),
     )
 }
 
+/// What was said, in brackets; nothing when it only says that nothing was there.
+fn aside(said: &str) -> String {
+    let said = said.split(": could not find source profile").next().unwrap_or_default();
+    if said.contains("was not enabled") { String::new() } else { format!(" ({})", plain(said, 200)) }
+}
+
 /// Whether it was the network, or whoever hands out credentials, that gave no answer. (Timeouts have no type of their own.)
-fn unreachable(error: &CredentialsError) -> bool {
+fn is_unreachable(error: &CredentialsError) -> bool {
     matches!(error, CredentialsError::ProviderTimedOut(_))
         || causes(error).any(|cause| cause.is::<ConnectorError>() || cause.to_string() == "request has timed out")
 }
