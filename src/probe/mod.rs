@@ -1,8 +1,8 @@
 //! Protocols spoken over `Net`: bytes in, facts out.
 
-// pub mod dns;
-// pub mod https;
-// pub mod signalling;
+pub mod dns;
+pub mod https;
+pub mod signalling;
 pub mod tls;
 
 use std::net::SocketAddr;

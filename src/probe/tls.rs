@@ -185,12 +185,7 @@ fn misspoken(error: &rustls::Error) -> String {
 
 /// What a chain of certificates is worth to a browser that asks for `host`. Its dates, its names and its issuers are
 /// three findings; each is told on its own.
-pub fn judge(
-    chain: &[CertificateDer<'_>],
-    host: &Host,
-    trust: &Trust,
-    now: Timestamp,
-) -> Result<Certificate, String> {
+pub fn judge(chain: &[CertificateDer<'_>], host: &Host, trust: &Trust, now: Timestamp) -> Result<Certificate, String> {
     let Some((leaf, between)) = chain.split_first() else {
         return Err("the server shows no certificate".into());
     };
@@ -277,4 +272,65 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         _ => None,
     };
     names.value.general_names.iter().filter_map(name).take(NAMES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_end_of_a_handshake_has_a_sentence() {
+        let of = |error: rustls::Error| ended(&io::Error::new(ErrorKind::InvalidData, error));
+        let old = "the server speaks only TLS 1.0 or 1.1, which browsers refuse";
+        assert_eq!(of(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)), old);
+        assert_eq!(of(PeerIncompatible::ServerDoesNotSupportTls12Or13.into()), old);
+        assert_eq!(
+            of(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)),
+            "the server refuses the handshake: HandshakeFailure"
+        );
+        assert!(of(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)).contains("plain HTTP"));
+        assert!(ended(&ErrorKind::ConnectionReset.into()).contains("resets"));
+        assert!(ended(&ErrorKind::UnexpectedEof.into()).contains("closes"));
+    }
+
+    fn certificate() -> Vec<u8> {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["meet.example.org".to_owned()]).expect("parameters");
+        params.self_signed(&key).expect("a certificate").der().to_vec()
+    }
+
+    fn judged(leaf: Vec<u8>) -> Result<Certificate, String> {
+        let host = "meet.example.org".parse().expect("a host");
+        let trust = Trust { browsers: Arc::new(RootCertStore::empty()), private: Vec::new() };
+        judge(&[leaf.into()], &host, &trust, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_missing_or_senseless_certificate_is_said_to_be_so() {
+        let host = "meet.example.org".parse().expect("a host");
+        assert!(judge(&[], &host, &Trust::browsers(), Timestamp::UNIX_EPOCH).is_err());
+        assert!(judged(b"garbage".to_vec()).is_err_and(|w| w.contains("makes no sense")));
+        assert!(judged(certificate()).is_ok_and(|c| c.untrusted.as_deref() == Some("it is self-signed")));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = judged(bytes);
+        }
+
+        #[test]
+        fn any_change_of_a_certificate_is_judged(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = certificate();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            if let Ok(certificate) = judged(bytes) {
+                prop_assert!(certificate.untrusted.is_some());
+            }
+        }
+    }
 }

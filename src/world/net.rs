@@ -229,9 +229,8 @@ mod tests {
 
     #[test]
     fn no_such_name_is_an_answer_and_no_resolver_is_not() {
-        let says = |text: &str| {
-            says_no_such_name(&io::Error::other(format!("failed to lookup address information: {text}")))
-        };
+        let says =
+            |text: &str| says_no_such_name(&io::Error::other(format!("failed to lookup address information: {text}")));
         assert!(says("Name or service not known"));
         assert!(says("No address associated with hostname"));
         assert!(says("nodename nor servname provided, or not known"));
