@@ -1,5 +1,6 @@
 //! HTTPS: pages, judged by what they say and never by their status alone.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -212,11 +213,14 @@ fn misspoken(error: &hyper::Error) -> String {
     if error.is_parse() {
         return "it does not speak HTTP".into();
     }
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    let cause = std::error::Error::source(error);
+    let ended = cause
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+    if ended || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return "the connection ends before the answer does".into();
     }
-    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-    format!("the connection breaks: {}", quoted(&cause))
+    format!("the connection breaks: {}", quoted(&cause.map_or_else(|| error.to_string(), ToString::to_string)))
 }
 
 /// What a status says before the page is read: nothing when it is 200.

@@ -1,5 +1,6 @@
 //! The real network: the only place that opens a socket.
 
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use resolv_conf::ScopedIp;
-use tokio::io::ReadBuf;
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::sync::watch;
 
@@ -125,13 +126,32 @@ impl Datagrams for Lines {
     }
 }
 
-/// Waits for a datagram of any peer.
+/// Waits for a datagram of any peer, or for the word that one is unreachable.
 async fn hear(lines: &[Line], buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-    std::future::poll_fn(|cx| {
-        for line in lines {
-            let mut space = ReadBuf::new(buffer);
-            if let Poll::Ready(heard) = line.socket.poll_recv(cx, &mut space) {
-                return Poll::Ready(heard.map(|()| (space.filled().len(), line.peer)));
+    loop {
+        some_ready(lines).await?;
+        for Line { peer, socket } in lines {
+            match socket.try_recv(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                heard => return heard.map(|length| (length, *peer)),
+            }
+            let unreachable = || socket.take_error()?.map_or(Err(ErrorKind::WouldBlock.into()), Err::<(), _>);
+            match socket.try_io(Interest::ERROR, unreachable) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Waits until one of the sockets has a datagram or an error. An error alone does not count as readable.
+async fn some_ready(lines: &[Line]) -> io::Result<()> {
+    let mut ready: Vec<_> =
+        lines.iter().map(|line| Box::pin(line.socket.ready(Interest::READABLE | Interest::ERROR))).collect();
+    poll_fn(|cx| {
+        for socket in &mut ready {
+            if let Poll::Ready(done) = socket.as_mut().poll(cx) {
+                return Poll::Ready(done.map(drop));
             }
         }
         Poll::Pending
