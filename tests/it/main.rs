@@ -1,3 +1,3 @@
-//! The offline tests: one binary, no network but loopback, no AWS.
+//! One test binary: it links once and starts fast.
 
-mod layers;
+mod probes;
