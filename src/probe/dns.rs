@@ -30,10 +30,19 @@ const DATAGRAM: usize = 4096;
 
 /// Resolves the host by this machine's resolver (or the configured one) and by each of its zone's own name servers,
 /// and the load balancer's name as well, to compare.
-pub async fn resolve(net: &dyn Net, sight: &Sight, balancer: Option<&str>) -> Reading<Resolution> {
+///
+/// The load balancer's name may still be on its way from AWS: nothing here waits for it but what needs it.
+pub async fn resolve(
+    net: &dyn Net,
+    sight: &Sight,
+    balancer: impl Future<Output = Option<Result<String, Unreadable>>>,
+) -> Reading<Resolution> {
     let (local, (authoritative, authorities_unseen), balancer) =
         tokio::join!(local(net, sight, &sight.host), authorities(net, sight), async {
-            Some(named(net, sight, balancer?).await)
+            match balancer.await? {
+                Ok(name) => Some(named(net, sight, &name).await),
+                Err(why) => Some(Err(why)),
+            }
         });
     Reading::Present(Resolution { host: sight.host.clone(), local, authoritative, authorities_unseen, balancer })
 }

@@ -84,7 +84,3 @@ mod tests {
         assert_eq!(quoted(&"é".repeat(9000)).chars().count(), QUOTE + 1);
     }
 }
-pub mod dns;
-pub mod https;
-pub mod signalling;
-pub mod tls;

@@ -554,7 +554,10 @@ async fn with_dns<T>(answer: impl Fn(&Message, Over) -> Vec<Vec<u8>>, probe: imp
 }
 
 async fn resolve(answer: impl Fn(&Message, Over) -> Vec<Vec<u8>>) -> Resolution {
-    with_dns(answer, async |sight| present(dns::resolve(&Internet, &sight, Some("nlb.example.net")).await)).await
+    with_dns(answer, async |sight| {
+        present(dns::resolve(&Internet, &sight, async { Some(Ok("nlb.example.net".to_owned())) }).await)
+    })
+    .await
 }
 
 fn name(text: &str) -> Name {
@@ -822,13 +825,15 @@ async fn aliases_are_followed_and_rings_are_not() {
 async fn the_balancers_name_may_make_no_sense() {
     let found = with_dns(
         |query, _| bytes(&usual(query)),
-        async |sight| present(dns::resolve(&Internet, &sight, Some("not a name")).await),
+        async |sight| present(dns::resolve(&Internet, &sight, async { Some(Ok("not a name".to_owned())) }).await),
     )
     .await;
     assert!(found.balancer.is_some_and(|found| found.is_err()));
-    let none =
-        with_dns(|query, _| bytes(&usual(query)), async |sight| present(dns::resolve(&Internet, &sight, None).await))
-            .await;
+    let none = with_dns(
+        |query, _| bytes(&usual(query)),
+        async |sight| present(dns::resolve(&Internet, &sight, async { None }).await),
+    )
+    .await;
     assert_eq!(none.balancer, None);
 }
 
