@@ -185,8 +185,8 @@ async fn follow(net: &dyn Net, servers: &[SocketAddr], name: &Name, kind: Record
         let message = ask_any(net, servers, current, kind, limits).await?;
         match lead(current, &message)? {
             Lead::Addresses(addresses) => return Ok(addresses),
-            Lead::Onward(next) if seen.contains(&next) || seen.len() > ALIASES => return Err(endless(name)),
-            Lead::Onward(next) => seen.push(next),
+            Lead::Onward(target) if seen.contains(&target) || seen.len() > ALIASES => return Err(endless(name)),
+            Lead::Onward(target) => seen.push(target),
         }
     }
 }
@@ -378,10 +378,12 @@ fn bare(name: &Name) -> String {
     quoted(name.to_ascii().trim_end_matches('.'))
 }
 
+/// Futures, each with what has come of it.
+type Waiting<F, T> = Vec<(Pin<Box<F>>, Option<T>)>;
+
 /// Waits for all of them, in their order, at once.
 async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<(Pin<Box<F>>, Option<F::Output>)> =
-        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    let mut waiting: Waiting<F, F::Output> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     poll_fn(|cx| {
         for (future, done) in &mut waiting {
             if done.is_none()
@@ -398,8 +400,7 @@ async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> 
 
 /// Waits for the first that succeeds, else for all and gives the first one's error; `None` when there are none.
 async fn first<T, E, F: Future<Output = Result<T, E>>>(futures: impl IntoIterator<Item = F>) -> Option<Result<T, E>> {
-    let mut waiting: Vec<(Pin<Box<F>>, Option<E>)> =
-        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    let mut waiting: Waiting<F, E> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     let success = poll_fn(|cx| {
         for (future, failed) in &mut waiting {
             if failed.is_none() {

@@ -103,7 +103,8 @@ pub async fn get(net: &dyn Net, sight: &Sight, address: SocketAddr, path: &str) 
         let mut path = path.to_owned();
         let mut status = None;
         for _ in 0..=REDIRECTS {
-            let answer = fetch(net, sight, address, &path).await?;
+            // A TLS session is large; boxed, it does not swell every future that it is part of.
+            let answer = Box::pin(fetch(net, sight, address, &path)).await?;
             if !answer.status.is_redirection() {
                 return Ok(Answer { took: start.elapsed(), ..answer });
             }

@@ -27,8 +27,8 @@ fn websocket(answer: &Answer) -> Option<String> {
     wrong(answer, "WebSocket")
 }
 
-/// What is wrong with one of Prosody's pages: mod_bosh's is titled "Prosody BOSH endpoint", mod_websocket's "Prosody
-/// WebSocket endpoint"; both say "point your … client to this URL" where the titles are not served.
+/// What is wrong with one of Prosody's pages: they are titled "Prosody BOSH endpoint" and "Prosody WebSocket
+/// endpoint"; both say "point your … client to this URL" where the titles are not served.
 fn wrong(answer: &Answer, door: &str) -> Option<String> {
     refused(answer, "the web container is up, but Prosody behind it").or_else(|| {
         let Some(text) = answer.text() else { return Some("is not text (invalid UTF-8)".into()) };

@@ -189,11 +189,11 @@ pub fn judge(chain: &[CertificateDer<'_>], host: &Host, trust: &Trust, now: Time
     let Some((leaf, between)) = chain.split_first() else {
         return Err("the server shows no certificate".into());
     };
-    let nonsense = |_| "the server's certificate makes no sense".to_owned();
-    let (_, read) = X509Certificate::from_der(leaf).map_err(|_| nonsense(()))?;
-    let date = |at: x509_parser::time::ASN1Time| Timestamp::from_second(at.timestamp()).map_err(|_| nonsense(()));
+    let nonsense = || "the server's certificate makes no sense".to_owned();
+    let (_, read) = X509Certificate::from_der(leaf).map_err(|_| nonsense())?;
+    let date = |at: x509_parser::time::ASN1Time| Timestamp::from_second(at.timestamp()).map_err(|_| nonsense());
     let (not_before, not_after) = (date(read.validity().not_before)?, date(read.validity().not_after)?);
-    let parsed = ParsedCertificate::try_from(leaf).map_err(|_| nonsense(()))?;
+    let parsed = ParsedCertificate::try_from(leaf).map_err(|_| nonsense())?;
     let name = ServerName::try_from(host.as_str()).map_err(|_| format!("{host} is no name for TLS"))?;
 
     // An expired leaf is said to be expired, not to be untrusted: its issuers are judged at the nearest moment at

@@ -57,7 +57,7 @@ impl Net for Internet {
         scout.connect((toward, DISCARD)).await?;
         let spare = bind(scout.local_addr()?.ip()).await?;
         let local = spare.local_addr()?;
-        Ok(Box::new(Lines { local, spare: Mutex::new(Some(spare)), lines: watch::Sender::new(Vec::new()) }))
+        Ok(Box::new(Lines { local, spare: Mutex::new(Some(spare)), to: watch::Sender::new(Vec::new()) }))
     }
 }
 
@@ -73,7 +73,7 @@ async fn bind(address: IpAddr) -> io::Result<UdpSocket> {
 struct Lines {
     local: SocketAddr,
     spare: Mutex<Option<UdpSocket>>,
-    lines: watch::Sender<Vec<Line>>,
+    to: watch::Sender<Vec<Line>>,
 }
 
 #[derive(Clone)]
@@ -84,7 +84,7 @@ struct Line {
 
 impl Lines {
     async fn line(&self, peer: SocketAddr) -> Result<Line, NetError> {
-        if let Some(line) = self.lines.borrow().iter().find(|l| l.peer == peer) {
+        if let Some(line) = self.to.borrow().iter().find(|l| l.peer == peer) {
             return Ok(line.clone());
         }
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -94,7 +94,7 @@ impl Lines {
         };
         socket.connect(peer).await?;
         let line = Line { peer, socket: Arc::new(socket) };
-        self.lines.send_modify(|lines| lines.push(line.clone()));
+        self.to.send_modify(|lines| lines.push(line.clone()));
         Ok(line)
     }
 }
@@ -114,7 +114,7 @@ impl Datagrams for Lines {
     }
 
     async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), NetError> {
-        let mut news = self.lines.subscribe();
+        let mut news = self.to.subscribe();
         loop {
             let lines = news.borrow_and_update().clone();
             tokio::select! {

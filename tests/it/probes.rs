@@ -44,8 +44,8 @@ fn clock() -> Clock {
 /// Runs a probe while a server goes on next to it.
 async fn beside<T>(server: impl Future<Output = ()>, probe: impl Future<Output = T>) -> T {
     tokio::select! {
-        found = probe => found,
-        () = server => panic!("the server has ended"),
+        found = Box::pin(probe) => found,
+        () = Box::pin(server) => panic!("the server has ended"),
     }
 }
 
