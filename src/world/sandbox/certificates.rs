@@ -22,7 +22,7 @@ const ROOT_KEY: u8 = 0x52;
 const LEAF_KEY: u8 = 0x4c;
 
 /// What browsers trust in the sandbox, and the TLS server that shows the story's certificate.
-pub fn mint(story: Story, clock: Clock) -> Result<(Trust, Arc<ServerConfig>), rcgen::Error> {
+pub(super) fn mint(story: Story, clock: Clock) -> Result<(Trust, Arc<ServerConfig>), rcgen::Error> {
     let root_key = key(ROOT_KEY)?;
     let root = root()?;
     let root_certificate = root.self_signed(&root_key)?;

@@ -25,14 +25,14 @@ const RETRIES: Duration = Duration::from_millis(1_600);
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The sandbox as `Cloud`.
-pub struct SandboxCloud {
+pub(super) struct SandboxCloud {
     ground: Arc<Ground>,
     latency: Mutex<ChaCha8Rng>,
     signed_in: Timestamp,
 }
 
 impl SandboxCloud {
-    pub fn new(ground: Arc<Ground>, seed: u64) -> Self {
+    pub(super) fn new(ground: Arc<Ground>, seed: u64) -> Self {
         let signed_in = ground.clock.now();
         Self { ground, latency: Mutex::new(rng(seed, "cloud.latency")), signed_in }
     }
@@ -55,11 +55,9 @@ impl SandboxCloud {
             return Err(refusal);
         }
         sleep(half).await;
-        let met = self.ground.change(meet);
-        if half > Duration::ZERO {
-            sleep(half).await;
-        }
-        met.map_err(|kind| CloudError {
+        let answer = self.ground.change(meet);
+        sleep(half).await;
+        answer.map_err(|kind| CloudError {
             kind,
             what: what.to_owned(),
             why: "ServiceNotFoundException: Service not found.".into(),

@@ -10,7 +10,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use super::model::{HOST, Model, Stack};
 use super::net::FORMER_BALANCER;
 
-pub const ZONE: &str = "example.org";
+pub(super) const ZONE: &str = "example.org";
 /// The resolver of the simulated machine.
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 /// The zone's own servers.
@@ -23,13 +23,13 @@ const TTL: u32 = 60;
 
 /// Which kind of server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     Recursive,
     Authoritative,
 }
 
 /// The name server at an address, if there is one.
-pub fn role(at: SocketAddr) -> Option<Role> {
+pub(super) fn role(at: SocketAddr) -> Option<Role> {
     if at.port() != PORT {
         None
     } else if at.ip() == IpAddr::V4(RESOLVER) {
@@ -40,7 +40,7 @@ pub fn role(at: SocketAddr) -> Option<Role> {
 }
 
 /// The addresses of a name.
-pub fn addresses(model: &Model, name: &str) -> Vec<Ipv4Addr> {
+pub(super) fn addresses(model: &Model, name: &str) -> Vec<Ipv4Addr> {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     if name == HOST {
         return model.stack.record.as_deref().map_or_else(Vec::new, |target| addresses_of_balancer(model, target));
@@ -59,7 +59,7 @@ fn addresses_of_balancer(model: &Model, name: &str) -> Vec<Ipv4Addr> {
 }
 
 /// The answer to a query; `None` when it is none, and a server would be silent.
-pub fn answer(model: &Model, role: Role, query: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn answer(model: &Model, role: Role, query: &[u8]) -> Option<Vec<u8>> {
     let query = Message::from_vec(query).ok()?;
     let question = query.queries.first().filter(|_| query.metadata.message_type == MessageType::Query)?.clone();
     let mut answer = Message::response(query.metadata.id, OpCode::Query);

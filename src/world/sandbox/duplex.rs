@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 type Server = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The client's end of a connection, with the server that serves it. Dropping it ends the server's work.
-pub struct Driven {
+pub(super) struct Driven {
     client: DuplexStream,
     /// A mutex only because a stream must be `Sync`; it is never locked.
     server: Mutex<Option<Server>>,
@@ -46,7 +46,7 @@ impl Wake for Waiting {
 
 impl Driven {
     /// Connects to a server, which is given its end of the stream.
-    pub fn to<F: Future<Output = ()> + Send + 'static>(server: impl FnOnce(DuplexStream) -> F) -> Self {
+    pub(super) fn to<F: Future<Output = ()> + Send + 'static>(server: impl FnOnce(DuplexStream) -> F) -> Self {
         let (client, end) = tokio::io::duplex(64 * 1024);
         Self { client, server: Mutex::new(Some(Box::pin(server(end)))), waiting: Arc::default() }
     }

@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates;
 use super::cloud::SandboxCloud;
-use super::model::{EPOCH, Model};
+use super::model::{EPOCH, Groups, Model};
 use super::net::SandboxNet;
 use super::servers::Meeting;
 use super::stories::Story;
+use super::task::Job;
 use crate::clock::Clock;
 use crate::world::World;
 
 /// The platform and its time.
-pub struct Ground {
+pub(super) struct Ground {
     pub story: Story,
     pub clock: Clock,
     pub tls: Arc<ServerConfig>,
@@ -24,11 +25,9 @@ pub struct Ground {
     model: Mutex<Model>,
 }
 
-/// How far the current task's containers are, as whoever connects finds out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How far the containers behind the load balancer are, as whoever connects finds out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Front {
-    /// The load balancer knows a target for its port 443.
-    pub registered: bool,
     pub web: bool,
     pub prosody: bool,
     pub bridge: bool,
@@ -36,24 +35,24 @@ pub struct Front {
 
 impl Ground {
     /// Looks at the platform as it is now.
-    pub fn read<T>(&self, look: impl FnOnce(&Model, Timestamp) -> T) -> T {
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Model, Timestamp) -> T) -> T {
         self.change(|model, now| look(model, now))
     }
 
     /// Changes the platform as it is now.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
         let now = self.clock.now();
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         model.settle(now);
         change(&mut model, now)
     }
 
-    pub fn front(&self) -> Front {
+    /// `None` when the load balancer has no target to pass a connection on to. It does not care for a target's health.
+    pub fn front(&self) -> Option<Front> {
         self.read(|model, now| {
-            let attached = model.stack.attached;
-            let current = model.jobs.iter().rev().find(|job| job.target("web", 8000, now).is_some());
-            current.filter(|_| attached).map_or_else(Front::default, |job| Front {
-                registered: true,
+            let registered = |job: &&Job| !job.is_ending(now) && job.reached(job.path.activating, now);
+            let job = model.jobs.iter().rev().filter(|_| model.stack.groups == Groups::Attached).find(registered)?;
+            Some(Front {
                 web: job.serves("web", now),
                 prosody: job.serves("prosody", now),
                 bridge: job.serves("jvb", now),
@@ -99,7 +98,7 @@ impl Handle {
         self.ground.read(Model::ready_at)
     }
 
-    pub fn front(&self) -> Front {
+    pub fn front(&self) -> Option<Front> {
         self.ground.front()
     }
 

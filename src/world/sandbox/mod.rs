@@ -21,7 +21,7 @@ mod words;
 
 pub use self::dns::{AUTHORITIES, RESOLVER};
 pub use self::ground::{Front, Handle, Saved, world, world_with};
-pub use self::model::{ACCOUNT, EPOCH, HOST, Model, REGION, SERVICE, Stack};
+pub use self::model::{ACCOUNT, EPOCH, Groups, HOST, Model, REGION, SERVICE, Stack, StandingBalancer};
 pub use self::net::BALANCER;
 pub use self::servers::Meeting;
 pub use self::stories::Story;

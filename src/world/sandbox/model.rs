@@ -44,13 +44,21 @@ pub struct Model {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
     pub service: bool,
-    pub groups: bool,
-    /// Whether the service registers its tasks with the target groups.
-    pub attached: bool,
+    pub groups: Groups,
     pub balancer: Option<StandingBalancer>,
     /// Where the record of the platform's name points.
     pub record: Option<String>,
     pub secret: bool,
+}
+
+/// The target groups, and whether the service registers its tasks with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    #[default]
+    Gone,
+    Detached,
+    Attached,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +101,7 @@ impl Stack {
         let balancer = StandingBalancer { dns_name: Self::BALANCER.into(), address: super::net::BALANCER, created };
         Self {
             service: true,
-            groups: true,
-            attached: true,
+            groups: Groups::Attached,
             record: Some(balancer.dns_name.clone()),
             balancer: Some(balancer),
             secret: true,
@@ -103,7 +110,7 @@ impl Stack {
 
     /// Takes away what has an hourly price; the target groups stay, detached.
     pub fn power_down(&mut self) {
-        self.attached = false;
+        self.groups = Groups::Detached;
         self.balancer = None;
         self.record = None;
     }

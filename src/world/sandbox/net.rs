@@ -20,7 +20,7 @@ use crate::world::{Datagrams, Duplex, Net, NetError};
 /// The load balancer's address.
 pub const BALANCER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
 /// The address of the one before, where nobody answers.
-pub const FORMER_BALANCER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
+pub(super) const FORMER_BALANCER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
 /// The simulated machine.
 const HERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 const ROUND_TRIP: Duration = Duration::from_millis(24);
@@ -28,14 +28,14 @@ const ROUND_TRIP: Duration = Duration::from_millis(24);
 const CONNECTING: Duration = Duration::from_secs(127);
 
 /// The sandbox as `Net`.
-pub struct SandboxNet {
+pub(super) struct SandboxNet {
     ground: Arc<Ground>,
     /// The next fresh port.
     port: AtomicU16,
 }
 
 impl SandboxNet {
-    pub fn new(ground: Arc<Ground>) -> Self {
+    pub(super) fn new(ground: Arc<Ground>) -> Self {
         Self { ground, port: AtomicU16::new(49_152) }
     }
 }
@@ -64,7 +64,7 @@ impl Net for SandboxNet {
         }
         sleep(ROUND_TRIP).await;
         // A load balancer passes a connection on to whatever is registered, healthy or not.
-        if !self.ground.front().registered {
+        if self.ground.front().is_none() {
             return Err(NetError::Reset);
         }
         let ground = Arc::clone(&self.ground);
@@ -76,7 +76,11 @@ impl Net for SandboxNet {
             self.port.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(p.checked_add(1).unwrap_or(49_152)));
         let local = SocketAddr::from((HERE, port.unwrap_or(49_152)));
         let is_name_server = dns::role(SocketAddr::new(toward, 53)).is_some();
-        let meeting = self.ground.meeting.as_ref().filter(|_| !is_name_server && self.ground.front().bridge);
+        let meeting = self
+            .ground
+            .meeting
+            .as_ref()
+            .filter(|_| !is_name_server && self.ground.front().is_some_and(|front| front.bridge));
         Ok(meeting.and_then(|meeting| meeting.udp(local, toward)).unwrap_or_else(|| {
             Box::new(Socket {
                 ground: Arc::clone(&self.ground),

@@ -3,7 +3,7 @@
 use super::model::HOST;
 
 /// A page as nginx sends it.
-pub struct Page {
+pub(super) struct Page {
     pub status: u16,
     pub kind: &'static str,
     pub body: String,
@@ -20,7 +20,7 @@ impl Page {
 }
 
 /// nginx's own page for a status.
-pub fn nginx(status: u16, reason: &str) -> Page {
+pub(super) fn nginx(status: u16, reason: &str) -> Page {
     Page::html(
         status,
         format!(
@@ -31,7 +31,7 @@ pub fn nginx(status: u16, reason: &str) -> Page {
 }
 
 /// The page of a web server that nobody has set up.
-pub fn welcome_to_nginx() -> Page {
+pub(super) fn welcome_to_nginx() -> Page {
     Page::html(
         200,
         "<!DOCTYPE html>\n<html>\n<head>\n<title>Welcome to nginx!</title>\n</head>\n<body>\n\
@@ -41,7 +41,7 @@ pub fn welcome_to_nginx() -> Page {
 }
 
 /// Jitsi Meet's single page.
-pub fn app() -> Page {
+pub(super) fn app() -> Page {
     Page::html(
         200,
         "<html itemscope itemtype=\"http://schema.org/Product\" prefix=\"og: http://ogp.me/ns#\" \
@@ -56,7 +56,7 @@ pub fn app() -> Page {
 }
 
 /// `/config.js` as the container writes it: Jitsi's defaults, then one assignment for each setting.
-pub fn config() -> Page {
+pub(super) fn config() -> Page {
     Page::script(format!(
         "var subdomain = '<!--# echo var=\"subdomain\" default=\"\" -->';\n\
          if (subdomain.startsWith('<!--')) {{\n    subdomain = '';\n}}\n\
@@ -77,7 +77,7 @@ pub fn config() -> Page {
     ))
 }
 
-pub fn external_api() -> Page {
+pub(super) fn external_api() -> Page {
     Page::script(
         "!function(t,e){\"object\"==typeof exports&&\"object\"==typeof module?module.exports=e():\
          \"function\"==typeof define&&define.amd?define([],e):\"object\"==typeof exports?\
@@ -86,11 +86,11 @@ pub fn external_api() -> Page {
 }
 
 /// Prosody's answer to somebody who comes by with a browser.
-pub fn bosh() -> Page {
+pub(super) fn bosh() -> Page {
     prosody("BOSH", "https://prosody.im/doc/setting_up_bosh")
 }
 
-pub fn websocket() -> Page {
+pub(super) fn websocket() -> Page {
     prosody("WebSocket", "https://prosody.im/doc/websocket")
 }
 

@@ -44,10 +44,10 @@ pub trait Meeting: Send + Sync {
 type Upgrade = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection to its end.
-pub async fn serve(stream: DuplexStream, ground: Arc<Ground>) {
+pub(super) async fn serve(stream: DuplexStream, ground: Arc<Ground>) {
     let acceptor = TlsAcceptor::from(Arc::clone(&ground.tls));
     let Ok(tls) = acceptor.accept(stream).await else { return };
-    if !ground.front().web {
+    if ground.front().is_none_or(|front| !front.web) {
         // The load balancer speaks TLS by itself, and finds nobody behind it.
         return;
     }
@@ -68,16 +68,16 @@ async fn answer(
     hand_over: UnboundedSender<Upgrade>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     tokio::time::sleep(ANSWERS_AFTER).await;
-    let front = ground.front();
+    let prosody = ground.front().is_some_and(|front| front.prosody);
     if request.uri().path() == "/xmpp-websocket"
         && wants_websocket(&request)
-        && front.prosody
+        && prosody
         && page(&request, &ground, true).status == StatusCode::OK
         && ground.story != Story::WebsocketBlocked
     {
         return Ok(dated(upgrade(request, &ground, &hand_over), &ground));
     }
-    let page = page(&request, &ground, front.prosody);
+    let page = page(&request, &ground, prosody);
     let mut response = Response::new(Full::from(page.body));
     *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(page.kind));

@@ -15,10 +15,10 @@ use crate::domain::name::{DeploymentId, TaskId};
 use crate::domain::observed::{Architecture, Container, Health, Stop, Target, TargetState, Task};
 
 /// The containers of a task, the essential ones first.
-pub const CONTAINERS: [&str; 5] = ["web", "prosody", "jicofo", "jvb", "occupancy"];
+pub(super) const CONTAINERS: [&str; 5] = ["web", "prosody", "jicofo", "jvb", "occupancy"];
 const ESSENTIAL: [&str; 4] = ["web", "prosody", "jicofo", "jvb"];
 /// The containers that are targets of the load balancer, with their ports.
-pub const PORTS: [(&str, u16); 2] = [("web", 8000), ("jvb", 10000)];
+pub(super) const PORTS: [(&str, u16); 2] = [("web", 8000), ("jvb", 10000)];
 /// ECS gives a task this long before a bad health check counts.
 const GRACE: u64 = 300_000;
 /// A stopped task is shown for an hour.
@@ -300,8 +300,9 @@ impl Job {
     fn container(&self, name: &str, now: Timestamp) -> Container {
         let running = self.path.running;
         let gone = self.ending.as_ref().filter(|e| after(e.drained(), e.stopping) <= now);
-        let said = self.path.lives.get(name).into_iter().flat_map(|life| &life.says);
-        let health = said.filter(|(at, _)| self.reached(*at, now)).next_back().map_or(Health::Unknown, |(_, h)| *h);
+        let said = self.path.lives.get(name).map_or(&[][..], |life| &life.says);
+        let newest = said.iter().rfind(|(at, _)| self.reached(*at, now));
+        let health = newest.map_or(Health::Unknown, |(_, health)| *health);
         let (exit_code, reason) = gone.map_or((None, None), |ending| {
             let started = self.reached(running, now);
             words::exit(name, ending.fault, started)

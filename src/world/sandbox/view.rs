@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::chance::{after, between, rng};
-use super::model::{Ask, Model};
+use super::model::{Ask, Groups, Model};
 use super::task::PORTS;
 use super::words;
 use crate::domain::name::{DeploymentId, TargetGroupArn};
@@ -51,7 +51,7 @@ impl Model {
     }
 
     pub fn attachments(&self) -> Vec<Attachment> {
-        if !self.stack.attached {
+        if self.stack.groups != Groups::Attached {
             return Vec::new();
         }
         PORTS
@@ -62,13 +62,11 @@ impl Model {
 
     pub fn targets(&self, group: &TargetGroupArn, now: Timestamp) -> Option<Vec<Target>> {
         let (container, port) = PORTS.into_iter().find(|(container, _)| words::group(container) == *group)?;
-        if !self.stack.groups {
-            return None;
+        match self.stack.groups {
+            Groups::Gone => None,
+            Groups::Detached => Some(Vec::new()),
+            Groups::Attached => Some(self.jobs.iter().filter_map(|job| job.target(container, port, now)).collect()),
         }
-        if !self.stack.attached {
-            return Some(Vec::new());
-        }
-        Some(self.jobs.iter().filter_map(|job| job.target(container, port, now)).collect())
     }
 
     pub fn balancer(&self) -> Option<Balancer> {

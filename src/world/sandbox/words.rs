@@ -7,7 +7,7 @@ use crate::domain::name::{DeploymentId, TargetGroupArn};
 /// The tag of Jitsi's images.
 const TAG: &str = "stable-11146-2";
 
-pub fn image(container: &str, fault: Option<Fault>) -> String {
+pub(super) fn image(container: &str, fault: Option<Fault>) -> String {
     match container {
         "jvb" if fault == Some(Fault::ImageGone) => format!("ghcr.io/jitsi/jvb:{TAG}x"),
         // The sidecar is the bridge's image with another entry point.
@@ -17,7 +17,7 @@ pub fn image(container: &str, fault: Option<Fault>) -> String {
 }
 
 /// `stopCode` and `stoppedReason` of a task that fails.
-pub fn stop(fault: Fault) -> (&'static str, String) {
+pub(super) fn stop(fault: Fault) -> (&'static str, String) {
     match fault {
         Fault::ImageGone => {
             let image = image("jvb", Some(fault));
@@ -51,12 +51,12 @@ pub fn stop(fault: Fault) -> (&'static str, String) {
 }
 
 /// `stopCode` and `stoppedReason` of a task that the service itself stops.
-pub fn scaled_in(deployment: &DeploymentId) -> (&'static str, String) {
+pub(super) fn scaled_in(deployment: &DeploymentId) -> (&'static str, String) {
     ("ServiceSchedulerInitiated", format!("Scaling activity initiated by (deployment {deployment})"))
 }
 
 /// Exit code and reason of a container of a stopped task.
-pub fn exit(container: &str, fault: Option<Fault>, started: bool) -> (Option<i32>, Option<String>) {
+pub(super) fn exit(container: &str, fault: Option<Fault>, started: bool) -> (Option<i32>, Option<String>) {
     let own = match (fault, container) {
         (Some(Fault::OutOfMemory), "jvb") => {
             Some((137, Some("OutOfMemoryError: Container killed due to memory usage".to_owned())))
@@ -75,7 +75,7 @@ pub fn exit(container: &str, fault: Option<Fault>, started: bool) -> (Option<i32
 }
 
 /// The target group of a container.
-pub fn group(container: &str) -> TargetGroupArn {
+pub(super) fn group(container: &str) -> TargetGroupArn {
     let id = if container == "web" { "0a1b2c3d4e5f6071" } else { "1f2e3d4c5b6a7081" };
     format!("arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/jitsi-video-platform-{container}/{id}")
         .parse()
@@ -83,6 +83,6 @@ pub fn group(container: &str) -> TargetGroupArn {
 }
 
 /// A line of the service's diary, which always begins with its name.
-pub fn diary(rest: &str) -> String {
+pub(super) fn diary(rest: &str) -> String {
     format!("(service {SERVICE}) {rest}")
 }

@@ -1,0 +1,4 @@
+//! The tests of the program as a whole.
+
+mod contract;
+mod sandbox;
