@@ -92,6 +92,7 @@ fn written(job: &Job, container: &str, now: Timestamp) -> Vec<String> {
         .map(|(at, text)| (at, stamped(container, job.at(at), &text)))
         .collect();
     if let Some((at, Fault::Crash)) = job.path.fate.filter(|_| container == "prosody") {
+        let at = at.saturating_sub(200);
         lines.retain(|(other, _)| *other < at);
         lines.push((at, "FATAL ERROR: Jicofo auth password must be changed, check the README".into()));
         lines.push((at, "s6-rc: warning: unable to start service 10-config: command exited 1".into()));

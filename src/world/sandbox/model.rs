@@ -289,7 +289,7 @@ impl Model {
         match change {
             Change::Launch(deployment) => {
                 self.jobs.push(Job::launched(self.story, self.seed, self.launched, deployment, at));
-                self.launched += 1;
+                self.launched = self.launched.saturating_add(1);
             }
             Change::End(index, fault) => {
                 let Some(job) = self.jobs.get_mut(index) else { return };
@@ -316,7 +316,7 @@ impl Model {
     }
 
     fn new_deployment(&mut self) -> DeploymentId {
-        self.deployed += 1;
+        self.deployed = self.deployed.saturating_add(1);
         let mut rng = rng(self.seed, &format!("ecs.deployment.{}", self.deployed));
         let number = between(&mut rng, 1_000_000_000_000_000_000..=9_223_372_036_854_775_807);
         format!("ecs-svc/{number:019}").parse().expect("it is not empty")

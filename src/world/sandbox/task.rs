@@ -21,6 +21,8 @@ const ESSENTIAL: [&str; 4] = ["web", "prosody", "jicofo", "jvb"];
 pub(super) const PORTS: [(&str, u16); 2] = [("web", 8000), ("jvb", 10000)];
 /// ECS gives a task this long before a bad health check counts.
 const GRACE: u64 = 300_000;
+/// The load balancer takes this long before it looks at a new target.
+const REGISTERING: u64 = 20_000;
 /// A stopped task is shown for an hour.
 const SHOWN: u64 = 3_600_000;
 
@@ -231,6 +233,9 @@ impl Job {
 
     /// From when on all of it truly works; `None` when that will not be.
     pub fn ready_at(&self) -> Option<Timestamp> {
+        if matches!(self.path.fate, Some((_, Fault::Unreached))) {
+            return None;
+        }
         let at = self.at(self.path.ready());
         let dies = self.path.fate.map(|(offset, _)| self.at(offset));
         let ends = self.ending.as_ref().map(|e| e.at);
@@ -333,7 +338,7 @@ impl Job {
             self.ending.as_ref().filter(|e| now < e.drained())?;
             let text = "Target deregistration is in progress";
             (TargetState::Draining, Some("Target.DeregistrationInProgress"), Some(text))
-        } else if now < self.at(self.path.activating + 20_000) {
+        } else if now < self.at(self.path.activating.saturating_add(REGISTERING)) {
             let text = "Target registration is in progress";
             (TargetState::Initial, Some("Elb.RegistrationInProgress"), Some(text))
         } else if now < self.at(healthy) {
