@@ -1,3 +1,10 @@
-//! One test binary: it links once and starts fast.
+//! The offline tests: one binary that links once and starts fast. No network but loopback, no AWS.
 
+mod config;
+mod contract;
+mod layers;
 mod probes;
+mod render;
+mod replies;
+mod sandbox;
+mod stable;
