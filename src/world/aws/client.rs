@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -57,7 +58,10 @@ pub fn with_config(settings: Settings, config: &SdkConfig) -> Aws {
     let keeper = Arc::new(Keeper::new(config.credentials_provider(), settings.profile));
     let provider: Arc<dyn ProvideCredentials> = keeper.clone();
     let provider = SharedCredentialsProvider::new(provider);
-    let config = config.to_builder().credentials_provider(provider).timeout_config(timeouts()).build();
+    // One cache for all clients: signing in once is enough for all of them.
+    let cache = IdentityCache::lazy().build();
+    let config = config.to_builder().credentials_provider(provider).identity_cache(cache);
+    let config = config.timeout_config(timeouts()).build();
     Aws {
         names: settings.names,
         host: settings.host,

@@ -85,10 +85,10 @@ impl Keeper {
         if let Some(failure) = self.recent_failure() {
             return Err(CredentialsError::provider_error(failure));
         }
-        let Some(provider) = &self.provider else {
-            return Err(CredentialsError::not_loaded("no way to find credentials was configured"));
+        let provided = match &self.provider {
+            Some(provider) => provider.provide_credentials().await,
+            None => Err(CredentialsError::not_loaded("no way to find credentials was configured")),
         };
-        let provided = provider.provide_credentials().await;
         self.known(|known| known.remember(&provided, |error| self.explain(error)));
         provided.map_err(|error| match self.recent_failure() {
             Some(failure) => CredentialsError::provider_error(failure),
@@ -168,8 +168,8 @@ enum Searched {
 
 fn no_credentials(error: &CredentialsError, profile: &str, searched: Searched) -> NoCredentials {
     let root = root(error);
-    let nothing_there = matches!(error, CredentialsError::CredentialsNotLoaded(_))
-        || causes(error).any(|cause| cause.is::<ImdsError>());
+    let nothing_there =
+        matches!(error, CredentialsError::CredentialsNotLoaded(_)) || causes(error).any(<dyn Error>::is::<ImdsError>);
     let (unreachable, why) = if searched == Searched::OneProfile && nothing_there {
         (false, format!("the profile `{profile}` does not exist or has no credentials{}", aside(&root)))
     } else if nothing_there {
