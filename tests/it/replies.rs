@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -225,6 +227,34 @@ async fn without_credentials_nothing_is_asked_and_all_calls_wait_once() {
     sleep(Duration::from_mins(1)).await;
     assert_eq!(kind(cloud.identity().await), CloudErrorKind::SignIn);
     assert_eq!(*nobody.0.lock().expect("no panic"), 2, "asked again, for somebody may have signed in");
+}
+
+/// The sentences are found by the SDK's own words: here are those words.
+#[tokio::test(start_paused = true)]
+#[expect(deprecated, reason = "aws-config has no other name for these types")]
+async fn profiles_that_give_nothing() {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let sso = "[profile hosting]\nsso_session = nobody\nsso_account_id = 111122223333\nsso_role_name = Operator\n\
+               [sso-session nobody]\nsso_region = us-west-2\nsso_start_url = https://nobody.invalid/start\n";
+    let old_sso = "[profile hosting]\nsso_region = us-west-2\nsso_start_url = https://nobody.invalid/start\n\
+                   sso_account_id = 111122223333\nsso_role_name = Operator\n";
+    let sign_in =
+        "nobody is signed in with SSO for the profile `hosting`: sign in with `aws sso login --profile hosting`";
+    let nothing = "the profile `hosting` does not exist or has no credentials";
+    let undefined = format!("{nothing} (profile `hosting` was not defined)");
+    for (text, expected) in [
+        (sso, sign_in),
+        (old_sso, sign_in),
+        ("[profile other]\nregion = us-west-2\n", &undefined),
+        ("[profile hosting]\nregion = us-west-2\n", nothing),
+    ] {
+        let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build();
+        let how = ProviderConfig::without_region().with_region(Some(Region::new("us-west-2")));
+        let provider = ProfileFileCredentialsProvider::builder().profile_files(files).profile_name("hosting");
+        let provider = SharedCredentialsProvider::new(provider.configure(&how).build());
+        let error = aws_as(provider, NeverClient::new()).identity().await.expect_err("no credentials");
+        assert_eq!((error.kind, error.why.as_str()), (CloudErrorKind::SignIn, expected));
+    }
 }
 
 // --- service ----------------------------------------------------------------------------------------------------
@@ -615,6 +645,10 @@ async fn what_cannot_be_changed_is_gone_or_refused() {
         assert_eq!(kind(account.cloud().start().await), expected, "{code}");
         assert_eq!(kind(account.cloud().stop().await), expected, "{code}");
     }
+    let deleted = json_reply(r#"{"service":{"status":"INACTIVE","deployments":[{"id":"d","status":"PRIMARY"}]}}"#);
+    let account = Account::default().answers("ecs:UpdateService", deleted);
+    assert_eq!(kind(account.cloud().start().await), CloudErrorKind::Gone);
+    assert_eq!(kind(account.cloud().stop().await), CloudErrorKind::Gone);
 }
 
 #[tokio::test(start_paused = true)]
@@ -696,7 +730,7 @@ async fn an_endpoint_that_hangs_is_given_up() {
     let start = Instant::now();
     let error = aws(NeverClient::new()).service().await.expect_err("no answer");
     assert_eq!(error.kind, CloudErrorKind::Unreachable);
-    assert!(error.why.starts_with("no answer from AWS in the region us-west-2: "), "{error}");
+    assert!(error.why.starts_with("no answer from AWS in the region us-west-2 in time: "), "{error}");
     assert!(start.elapsed() <= Duration::from_secs(30), "{:?}", start.elapsed());
 }
 

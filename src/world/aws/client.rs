@@ -43,9 +43,7 @@ pub async fn cloud(settings: Settings) -> Result<Aws, CloudError> {
         loader = loader.profile_name(profile);
     }
     let config = loader.load().await;
-    if config.region().is_none() {
-        return Err(no_region(settings.profile.as_deref()));
-    }
+    check_region(config.region(), settings.profile.as_deref())?;
     let config = match &settings.profile {
         Some(profile) => only_from(profile, &config),
         None => config,
@@ -106,15 +104,19 @@ fn only_from(profile: &str, config: &SdkConfig) -> SdkConfig {
     config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
 
-fn no_region(profile: Option<&str>) -> CloudError {
-    let profile = profile.unwrap_or("default");
-    CloudError {
-        kind: CloudErrorKind::Unreachable,
-        what: "AWS".to_owned(),
-        why: format!(
-            "no region is set: give --region or AWS_REGION, or set `region` in meetctl.toml or in the profile `{profile}`"
+/// The environment and the profile may say anything, and the SDK would only complain in its own words.
+fn check_region(region: Option<&aws_config::Region>, profile: Option<&str>) -> Result<(), CloudError> {
+    let why = match region.map(AsRef::as_ref).filter(|region| !region.is_empty()) {
+        Some(region) => match region.parse::<Region>() {
+            Ok(_) => return Ok(()),
+            Err(bad) => format!("the region {bad}"),
+        },
+        None => format!(
+            "no region is set: give --region or AWS_REGION, or set `region` in meetctl.toml or in the profile `{}`",
+            profile.unwrap_or("default")
         ),
-    }
+    };
+    Err(CloudError { kind: CloudErrorKind::Unreachable, what: "AWS".to_owned(), why })
 }
 
 /// Ends the reading of an answer that no AWS service would give: the SDK collects it in memory, however long it is.
@@ -139,5 +141,26 @@ impl Intercept for BodyLimit {
         let body = response.take_body();
         *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_BODY));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions() {
+        let check = |region: Option<&str>| {
+            let region = region.map(|region| aws_config::Region::new(region.to_owned()));
+            check_region(region.as_ref(), Some("hosting")).map_err(|error| error.why)
+        };
+        for good in ["us-west-2", "us-gov-west-1", "eusc-de-east-1"] {
+            assert_eq!(check(Some(good)), Ok(()));
+        }
+        let bad = check(Some("us west 2")).expect_err("no region");
+        assert_eq!(bad, "the region \"us west 2\" is not an AWS region code such as us-west-2");
+        for none in [None, Some("")] {
+            assert!(check(none).expect_err("no region").ends_with("or in the profile `hosting`"));
+        }
     }
 }
