@@ -1,6 +1,7 @@
 //! The command line: global options, and the subcommands of `command`.
 
 use std::io::{self, IsTerminal};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -101,7 +102,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The story to play: `Some("")` goes on with the one played last.
+    /// The story to play; `Some("")` is the one without a name, the platform at rest.
     pub fn story(&self) -> Option<&str> {
         self.sandbox.as_deref().map(|story| if matches!(story, "1" | "true") { "" } else { story })
     }
@@ -112,10 +113,10 @@ impl Options {
     }
 
     /// Simulated seconds per real one; `None` does not wait for anybody.
-    pub fn pace(&self) -> Option<u32> {
+    pub fn pace(&self) -> Option<NonZeroU32> {
         const WATCHED: u32 = 60;
         let by_default = if io::stderr().is_terminal() { WATCHED } else { 0 };
-        Some(self.pace.unwrap_or(by_default)).filter(|rate| *rate > 0)
+        NonZeroU32::new(self.pace.unwrap_or(by_default))
     }
 
     /// What is shown, and where.
@@ -176,6 +177,6 @@ pub enum Color {
     Never,
 }
 
-fn span(given: &str) -> Result<Duration, String> {
+pub(crate) fn span(given: &str) -> Result<Duration, String> {
     crate::config::span(given)
 }

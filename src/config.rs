@@ -22,7 +22,7 @@ use self::key::{Raw, Shape};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
 use crate::event::Setting;
-use crate::probe::Sight;
+use crate::probe::{Limits, Sight};
 
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
 #[derive(Args, Clone, Debug, Default)]
@@ -175,6 +175,7 @@ impl Config {
             https_port: self.https_port,
             dns_servers: self.dns_servers.clone(),
             dns_port: self.dns_port,
+            limits: Limits::default(),
         })
     }
 
@@ -183,7 +184,8 @@ impl Config {
         Policy {
             account: self.account.clone(),
             session: self.session,
-            media: self.media,
+            // The media probe is not part of this build yet.
+            media: false,
             counted: self.occupancy,
             meetings: Meetings::Respect,
         }

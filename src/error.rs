@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::domain::cause::LogTail;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
-use crate::event::LogTail;
 use crate::world::{CloudError, CloudErrorKind};
 
 /// How a job that was done ended.
@@ -193,7 +193,7 @@ impl From<Refusal> for Failure {
                 .next("or end their meeting: `meetctl down --cut-meetings`"),
             Refusal::MeetingUnknown { why } => Self::new(Kind::Refused, what)
                 .because(why)
-                .next("look into the room yourself; then `meetctl down --cut-meetings`"),
+                .next("ask whether anybody is still in a meeting; then `meetctl down --cut-meetings`"),
             Refusal::Contested { why } => Self::new(Kind::Refused, what)
                 .because(why)
                 .next("find out who it is (`meetctl status`), then run the same command again"),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
+use crate::domain::cause::{Cause, LogTail};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Observed;
@@ -172,17 +173,10 @@ pub struct Judged {
 #[derive(Clone, Debug, Serialize)]
 pub struct Why {
     pub deployment: Option<String>,
-    pub cause: Option<crate::domain::cause::Cause>,
+    pub cause: Option<Cause>,
     pub log: Option<LogTail>,
     /// Why there is no cause to name, or what was not to be seen.
     pub note: Option<String>,
-}
-
-/// The last lines of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LogTail {
-    pub container: String,
-    pub lines: Vec<String>,
 }
 
 /// One setting with where it comes from.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment, Flags};
 use crate::domain::plan::Policy;
+use crate::engine::Job;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Events;
 use crate::probe::Sight;
@@ -88,6 +89,21 @@ pub struct Desk {
     pub seed: Option<u64>,
     /// Whether there is somebody to ask.
     pub interactive: bool,
+}
+
+impl Context {
+    /// What the loop works with; `limit` counts unless `--timeout` says otherwise.
+    pub fn job(&self, limit: Duration) -> Job<'_> {
+        Job {
+            world: &self.world,
+            sight: &self.sight,
+            policy: &self.policy,
+            say: &self.say,
+            stop: &self.stop,
+            timeout: self.timeout.unwrap_or(limit),
+            wait: self.wait,
+        }
+    }
 }
 
 impl OnPlatform {

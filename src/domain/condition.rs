@@ -11,9 +11,9 @@ use super::action::Action;
 use super::cause::{self, Cause};
 use super::observed::{
     Authority, BalancerState, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service,
-    ServiceStatus, Target, TargetState, Task, Unreadable,
+    ServiceStatus, Target, TargetState, Task, Unreadable, between,
 };
-use super::plan::{Meetings, Policy};
+use super::plan::{Counted, Meetings, Policy, people};
 
 /// A statement about the platform. Each is judged in one place, wherever it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -33,6 +33,8 @@ pub enum Condition {
     /// The task has been healthy for long enough to believe it.
     Steady,
     MediaFlows,
+    /// Nobody is in a meeting that a stop would end.
+    RoomsEmpty,
     /// Nothing runs, and nothing is asked to.
     Stopped,
 }
@@ -50,6 +52,23 @@ pub enum Verdict {
     Fails(String),
     /// Could not be judged.
     Unseen(Unreadable),
+}
+
+impl Verdict {
+    /// Whether it is as it should be.
+    pub const fn is_good(&self) -> bool {
+        matches!(self, Self::Holds | Self::Warns(_))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holds => f.write_str("holds"),
+            Self::Warns(why) | Self::Waits(why) | Self::Fails(why) => f.write_str(why),
+            Self::Unseen(why) => write!(f, "unknown: {why}"),
+        }
+    }
 }
 
 /// One place to look at.
@@ -79,7 +98,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(2);
 pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 24);
 
 impl Condition {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SignedIn,
         Self::ServiceActive,
         Self::BalancerActive,
@@ -92,6 +111,7 @@ impl Condition {
         Self::SignallingWorks,
         Self::Steady,
         Self::MediaFlows,
+        Self::RoomsEmpty,
         Self::Stopped,
     ];
 
@@ -110,6 +130,7 @@ impl Condition {
             Self::SignallingWorks => "signalling",
             Self::Steady => "steady",
             Self::MediaFlows => "media",
+            Self::RoomsEmpty => "people",
             Self::Stopped => "stopped",
         }
     }
@@ -127,7 +148,8 @@ impl Condition {
             Self::PagesServed => &[Source::Web],
             Self::SignallingWorks => &[Source::Signalling],
             Self::MediaFlows => &[Source::Media],
-            Self::Stopped => &[Source::Service, Source::Tasks, Source::Occupancy],
+            Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
+            Self::Stopped => &[Source::Service, Source::Tasks],
         }
     }
 
@@ -141,6 +163,7 @@ impl Condition {
             Self::PagesServed | Self::SignallingWorks => 120,
             Self::Steady => 60,
             Self::MediaFlows | Self::Stopped => 300,
+            Self::RoomsEmpty => 6 * 3600,
         };
         Duration::from_secs(seconds)
     }
@@ -153,41 +176,88 @@ impl Condition {
             Self::NameResolves | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows => 5_000,
             Self::CertificateTrusted | Self::PagesServed | Self::SignallingWorks => 1_000,
+            Self::RoomsEmpty => 30_000,
         };
         Duration::from_millis(millis)
+    }
+
+    /// Whether looking at it is a matter of a few calls to AWS.
+    pub const fn is_cheap(self) -> bool {
+        matches!(
+            self,
+            Self::ServiceActive | Self::BalancerActive | Self::Started | Self::ContainersHealthy | Self::TargetsHealthy
+        )
+    }
+
+    /// What a person can do when this does not hold.
+    pub const fn advice(self) -> &'static [&'static str] {
+        match self {
+            Self::SignedIn => &["sign in again: `aws sso login`, or set AWS_PROFILE to the right profile"],
+            Self::ServiceActive => &["create the stack with Terraform: docs/guide.md"],
+            Self::BalancerActive => {
+                &["bring the load balancer back with Terraform (power = \"standby\"): docs/guide.md"]
+            }
+            Self::Started | Self::ContainersHealthy | Self::Steady => {
+                &["`meetctl why` names the cause; `meetctl up` starts afresh"]
+            }
+            Self::TargetsHealthy => &[
+                "check the health checks of the target groups: web on 8000 at /, the bridge on 8080 at /about/health",
+                "check that the task's security group admits the load balancer",
+            ],
+            Self::NameResolves => &[
+                "point the name's alias record to the load balancer with Terraform",
+                "a resolver that keeps an old answer forgets it within minutes",
+            ],
+            Self::CertificateTrusted => &[
+                "check the certificate of the load balancer's listener in ACM: its names, its dates, its validation records",
+            ],
+            Self::PagesServed => &["check that the name leads to this platform, and read the web container's log"],
+            Self::SignallingWorks => {
+                &["read the prosody container's log; ENABLE_XMPP_WEBSOCKET must be 1 for web and prosody"]
+            }
+            Self::MediaFlows => {
+                &["check that UDP port 10000 is open to the world, and which address the bridge advertises"]
+            }
+            Self::RoomsEmpty => {
+                &["wait for them: `meetctl down --when-empty`", "or end their meeting: `meetctl down --cut-meetings`"]
+            }
+            Self::Stopped => &["look at the service's tasks; a protected task needs `meetctl down --cut-meetings`"],
+        }
     }
 
     /// The change that brings this about, or `None` when waiting is all there is to do.
     pub fn remedy(self, seen: &Observed, policy: &Policy) -> Option<Action> {
         match self {
-            Self::Started | Self::ContainersHealthy => {
+            Self::Started => {
                 let service = seen.service.present()?;
-                let stuck = service.desired > 0 && start_failure(seen).is_some();
-                (service.desired == 0 || stuck).then_some(Action::Start)
+                // A read that does not know our start yet is an old one.
+                if seen
+                    .run
+                    .asked
+                    .as_ref()
+                    .is_some_and(|asked| service.deployments.iter().all(|d| d.id != asked.deployment))
+                {
+                    return None;
+                }
+                (service.desired == 0 || start_failure(seen).is_some()).then_some(Action::Start)
             }
             Self::Stopped => {
-                let service = seen.service.present()?;
-                match policy.meetings {
-                    Meetings::Cut
-                        if service.desired > 0
-                            && seen.occupancy.present().is_some_and(|o| o.conferences > 0)
-                            && !seen.run.unprotected =>
-                    {
-                        Some(Action::Unprotect)
-                    }
-                    Meetings::Cut | Meetings::Respect => (service.desired > 0).then_some(Action::Stop),
-                }
+                let service = seen.service.present().filter(|s| s.desired > 0)?;
+                let protected = policy.meetings == Meetings::Cut && service.running > 0 && !seen.run.unprotected;
+                Some(if protected { Action::Unprotect } else { Action::Stop })
             }
             Self::SignedIn
             | Self::ServiceActive
             | Self::BalancerActive
+            | Self::ContainersHealthy
             | Self::TargetsHealthy
             | Self::NameResolves
             | Self::CertificateTrusted
             | Self::PagesServed
             | Self::SignallingWorks
             | Self::Steady
-            | Self::MediaFlows => None,
+            | Self::MediaFlows
+            | Self::RoomsEmpty => None,
         }
     }
 
@@ -237,6 +307,7 @@ impl Condition {
                 None => Verdict::Holds,
                 Some(wrong) => Verdict::Fails(wrong.clone()),
             }),
+            Self::RoomsEmpty => rooms_empty(seen, policy),
             Self::Stopped => stopped(seen),
         }
     }
@@ -258,6 +329,7 @@ impl fmt::Display for Condition {
             Self::SignallingWorks => "signalling answers",
             Self::Steady => "it has stayed healthy for 15 s",
             Self::MediaFlows => "a meeting's media crosses the bridge",
+            Self::RoomsEmpty => "nobody is in a meeting",
             Self::Stopped => "nothing runs",
         })
     }
@@ -293,7 +365,7 @@ fn signed_in(seen: &Observed, policy: &Policy) -> Verdict {
         }
         match identity.expires {
             Some(end) if end <= seen.at => Verdict::Fails(format!("the credentials ended at {}", clock_time(end))),
-            Some(end) if crate::clock::between(seen.at, end) < policy.session => {
+            Some(end) if between(seen.at, end) < policy.session => {
                 Verdict::Warns(format!("the credentials end at {}, before a session that starts now", clock_time(end)))
             }
             Some(_) | None => Verdict::Holds,
@@ -379,11 +451,10 @@ fn steady(seen: &Observed) -> Verdict {
         return Verdict::Holds;
     }
     match &seen.run.healthy_since {
-        Some((id, since)) if *id == task.id && crate::clock::between(*since, seen.at) >= STEADY => Verdict::Holds,
-        Some((id, since)) if *id == task.id => Verdict::Waits(format!(
-            "healthy for {} s, 15 s are believed",
-            crate::clock::between(*since, seen.at).as_secs()
-        )),
+        Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
+        Some((id, since)) if *id == task.id => {
+            Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
+        }
         Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
     }
 }
@@ -514,6 +585,32 @@ fn page(page: &Page) -> Verdict {
         (Some(why), None | Some(500..)) => Verdict::Waits(format!("{}: {why}", page.path)),
         (Some(why), Some(_)) => Verdict::Fails(format!("{}: {why}", page.path)),
     }
+}
+
+fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
+    if policy.meetings == Meetings::Cut || policy.counted == Counted::ByNobody {
+        return Verdict::Holds;
+    }
+    if let Some(why) = seen.service.unreadable().or(seen.tasks.unreadable()) {
+        return Verdict::Unseen(why.clone());
+    }
+    let asked_to_run = seen.service.present().is_some_and(|s| s.desired > 0);
+    if !asked_to_run || !seen.live_tasks().any(Task::is_running) {
+        return Verdict::Holds;
+    }
+    match people(seen) {
+        Ok(line) if line.conferences == 0 => Verdict::Holds,
+        Ok(line) => Verdict::Waits(format!(
+            "{} in {}",
+            count(line.participants, "person", "people"),
+            count(line.conferences, "room", "rooms")
+        )),
+        Err(why) => Verdict::Unseen(Unreadable { because: Blindness::Garbled, why }),
+    }
+}
+
+fn count(n: u32, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn stopped(seen: &Observed) -> Verdict {

@@ -77,6 +77,11 @@ impl<T, E: Into<Unreadable>> From<Result<Option<T>, E>> for Reading<T> {
     }
 }
 
+/// The time from `earlier` to `later`; zero when it is the other way round.
+pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
 /// All readings of one moment, AWS and real probes alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Observed {
@@ -366,6 +371,20 @@ pub enum TargetState {
     Unused,
     Draining,
     Unavailable,
+}
+
+/// ELB's own word.
+impl std::fmt::Display for TargetState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unused => "unused",
+            Self::Draining => "draining",
+            Self::Unavailable => "unavailable",
+        })
+    }
 }
 
 /// The Route 53 record of the platform's name.

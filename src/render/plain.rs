@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Out, Page, Render, table, words};
-use crate::clock::{Clock, between};
+use crate::clock::Clock;
 use crate::domain::condition::Condition;
+use crate::domain::observed::between;
 use crate::domain::plan::Plan;
 use crate::event::{Event, Stamped};
 

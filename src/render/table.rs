@@ -8,14 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::style::{Page, Style, Tone, wrap};
 use super::words::{self, clean};
-use crate::clock::between;
+use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
-use crate::domain::cost;
 use crate::domain::level::Standing;
+use crate::domain::observed::between;
 use crate::domain::observed::{Blindness, Container, Health as Condition, Target, TargetGroup, TargetState, Task};
+use crate::domain::price;
 use crate::domain::status::{People, Status, Unread};
 use crate::error::Failure;
-use crate::event::{Answer, Health, Judged, LogTail, Setting, Story, Why};
+use crate::event::{Answer, Health, Judged, Setting, Story, Why};
 
 /// An answer, ending with a newline.
 pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
@@ -72,7 +73,7 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
     for item in &of.cost.items {
         row("", format!("{}  {}", words::dollars(item.per_hour), item.what));
     }
-    row("", format!("not counted: {}; rates: {}", of.cost.not_counted, cost::RATES));
+    row("", format!("not counted: {}; rates: {}", of.cost.not_counted, price::RATES));
     for (i, text) in unread(&of.unread).into_iter().enumerate() {
         row(if i == 0 { "Not read" } else { "" }, text);
     }

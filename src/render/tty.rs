@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use super::style::{Style, Tone, fit};
 use super::{Out, Page, Render, table, words};
-use crate::clock::{Clock, between};
+use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::condition::Condition;
 use crate::domain::observed::Observed;
+use crate::domain::observed::between;
 use crate::domain::plan::Plan;
 use crate::event::{Event, Stamped};
 

@@ -1,5 +1,9 @@
-//! One test binary: links once, starts fast.
+//! The offline tests: one binary that links once and starts fast. No network but loopback, no AWS.
 
 mod config;
+mod contract;
+mod layers;
+mod probes;
 mod render;
+mod sandbox;
 mod stable;
