@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
 use meetctl::domain::cause::Cause;
+use meetctl::domain::cause::LogTail;
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Goal;
 use meetctl::domain::observed::{
@@ -19,7 +20,7 @@ use meetctl::domain::observed::{
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events, Judged, LogTail, Stamped, Story, Why};
+use meetctl::event::{Answer, Event, Events, Judged, Stamped, Story, Why};
 use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Style, Tty, narrate, table};
 
 /// 2026-11-20 19:00:00 UTC
@@ -398,7 +399,7 @@ fn on_paused_clock<T>(work: impl Future<Output = T>) -> T {
 async fn play(render: &mut dyn Render, stream: Stream, clock: Clock) {
     for (seq, (second, event)) in stream.into_iter().enumerate() {
         let due = at(i64::try_from(second).expect("small"));
-        tokio::time::advance(meetctl::clock::between(clock.now(), due)).await;
+        tokio::time::advance(meetctl::domain::observed::between(clock.now(), due)).await;
         render.event(&Stamped { seq: seq as u64, at: due, event });
     }
 }
