@@ -1,16 +1,26 @@
 //! Tests with real components: moto, nginx, Prosody, Knot DNS; and the binary against all of them.
 //! See `README.md` beside this file for what they need and how to run them.
 
+mod certificate;
+mod dns;
 mod http;
 mod moto;
 mod needs;
+mod nginx;
 mod process;
+mod prosody;
+mod xmpp;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = libtest_mimic::Arguments::from_args();
-    let tests = [moto::tests()];
+    let tests = [
+        dns::tests(),
+        moto::tests(),
+        nginx::tests(),
+        prosody::tests(),
+    ];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
     libtest_mimic::run(&args, tests.into_iter().flatten().collect()).exit_code()
 }
