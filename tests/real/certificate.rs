@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 use crate::process::Result;
@@ -34,17 +33,12 @@ impl Authority {
     pub(crate) fn new() -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "throw-away root of a test");
+        params.distinguished_name.push(DnType::CommonName, "throw-away root of a test");
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         valid(&mut params, -400, 400);
         let key = KeyPair::generate()?;
         let root = params.self_signed(&key)?.pem();
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            root,
-        })
+        Ok(Self { issuer: Issuer::new(params, key), root })
     }
 
     /// Writes the root as `root.pem`: what goes into `[tls] ca_file`.
@@ -56,11 +50,7 @@ impl Authority {
 
     /// Writes `site.pem` (with the root behind it, as servers send a chain) and `site.key`.
     pub(crate) fn write_site(&self, kind: Certificate, domain: &str, folder: &Path) -> Result<()> {
-        let name = if kind == Certificate::WrongName {
-            "elsewhere.invalid"
-        } else {
-            domain
-        };
+        let name = if kind == Certificate::WrongName { "elsewhere.invalid" } else { domain };
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -84,12 +74,8 @@ impl Authority {
 
 /// Valid between these days, counted from now.
 fn valid(params: &mut CertificateParams, from: i64, to: i64) {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let day = |days: i64| {
-        rcgen::date_time_ymd(1970, 1, 1)
-            + Duration::from_secs(now.saturating_add_signed(days * 86_400))
-    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let day =
+        |days: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.saturating_add_signed(days * 86_400));
     (params.not_before, params.not_after) = (day(from), day(to));
 }

@@ -38,27 +38,13 @@ impl Dns {
         let zones = zones
             .iter()
             .map(|(zone, names)| {
-                let names = names
-                    .iter()
-                    .map(|(name, ip)| ((*name).to_owned(), *ip))
-                    .collect();
+                let names = names.iter().map(|(name, ip)| ((*name).to_owned(), *ip)).collect();
                 ((*zone).to_owned(), names)
             })
             .collect::<BTreeMap<_, _>>();
-        std::fs::write(
-            folder.path().join("knot.conf"),
-            configuration(address, &zones, &folder),
-        )?;
-        let server =
-            Self::write(&folder, &zones, authority, 1).and_then(|()| Self::run(&folder))?;
-        let mut dns = Self {
-            server,
-            address,
-            zones,
-            authority,
-            serial: 1,
-            folder,
-        };
+        std::fs::write(folder.path().join("knot.conf"), configuration(address, &zones, &folder))?;
+        let server = Self::write(&folder, &zones, authority, 1).and_then(|()| Self::run(&folder))?;
+        let mut dns = Self { server, address, zones, authority, serial: 1, folder };
         dns.ready()?;
         Ok(dns)
     }
@@ -72,9 +58,7 @@ impl Dns {
         let (address, authority) = (self.address, self.authority);
         let zones: Vec<String> = self.zones.keys().cloned().collect();
         self.server.wait(Duration::from_secs(20), || {
-            zones.iter().all(|zone| {
-                ask(address, &format!("ns1.{zone}")).is_ok_and(|found| found == [authority])
-            })
+            zones.iter().all(|zone| ask(address, &format!("ns1.{zone}")).is_ok_and(|found| found == [authority]))
         })
     }
 
@@ -106,9 +90,7 @@ impl Dns {
         self.change(zone, name, Some(to))?;
         let (address, full) = (self.address, format!("{name}.{zone}"));
         wait_for("the new address", Duration::from_secs(10), || {
-            ask(address, &full)
-                .is_ok_and(|found| found == [to])
-                .then_some(())
+            ask(address, &full).is_ok_and(|found| found == [to]).then_some(())
         })
     }
 
@@ -117,9 +99,7 @@ impl Dns {
         self.change(zone, name, None)?;
         let (address, full) = (self.address, format!("{name}.{zone}"));
         wait_for("the name to go", Duration::from_secs(10), || {
-            ask(address, &full)
-                .is_ok_and(|found| found.is_empty())
-                .then_some(())
+            ask(address, &full).is_ok_and(|found| found.is_empty()).then_some(())
         })
     }
 
@@ -133,16 +113,8 @@ impl Dns {
         Self::write(&self.folder, &self.zones, self.authority, self.serial)?;
         let knotc = find("knotc").ok_or("no knotc")?;
         let socket = self.folder.path().join("knot.sock");
-        let out = Command::new(knotc)
-            .arg("-s")
-            .arg(socket)
-            .args(["-b", "zone-reload"])
-            .output()?;
-        ensure!(
-            out.status.success(),
-            "knotc: {}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        let out = Command::new(knotc).arg("-s").arg(socket).args(["-b", "zone-reload"]).output()?;
+        ensure!(out.status.success(), "knotc: {}", String::from_utf8_lossy(&out.stderr));
         Ok(())
     }
 
@@ -208,19 +180,12 @@ pub(crate) fn ask(server: SocketAddr, name: &str) -> Result<Vec<Ipv4Addr>> {
     let mut answer = [0; 1500];
     let (length, from) = socket.recv_from(&mut answer)?;
     let answer = &answer[..length];
-    ensure!(
-        from == server && answer.starts_with(&[0x12, 0x34]),
-        "an answer to something else"
-    );
+    ensure!(from == server && answer.starts_with(&[0x12, 0x34]), "an answer to something else");
     let code = answer.get(3).map(|byte| byte & 15);
     ensure!(matches!(code, Some(0 | 3)), "answer code {code:?}");
     let count = usize::from(answer[6]) * 256 + usize::from(answer[7]);
     // Names in the answer section are pointers of two bytes: a server that has them in full is not ours.
-    let records = answer
-        .get(question.len()..)
-        .unwrap_or_default()
-        .chunks(16)
-        .take(count);
+    let records = answer.get(question.len()..).unwrap_or_default().chunks(16).take(count);
     Ok(records
         .filter_map(|record| match record {
             [_, _, 0, 1, 0, 1, _, _, _, _, 0, 4, a, b, c, d] => Some(Ipv4Addr::new(*a, *b, *c, *d)),
@@ -233,21 +198,9 @@ pub(crate) fn ask(server: SocketAddr, name: &str) -> Result<Vec<Ipv4Addr>> {
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test(
-            "dns::dig_sees_authority_and_address",
-            &[Need::Knot, Need::Dig],
-            dig_sees,
-        ),
-        test(
-            "dns::a_name_can_be_pointed_elsewhere_and_removed",
-            &[Need::Knot, Need::Dig],
-            pointed_elsewhere,
-        ),
-        test(
-            "dns::serves_port_53_of_its_own_address",
-            &[Need::Knot, Need::Dig, Need::LowPorts],
-            port_53,
-        ),
+        test("dns::dig_sees_authority_and_address", &[Need::Knot, Need::Dig], dig_sees),
+        test("dns::a_name_can_be_pointed_elsewhere_and_removed", &[Need::Knot, Need::Dig], pointed_elsewhere),
+        test("dns::serves_port_53_of_its_own_address", &[Need::Knot, Need::Dig, Need::LowPorts], port_53),
     ]
 }
 
@@ -260,20 +213,12 @@ fn served(address: SocketAddr) -> Result<Dns> {
         return Err("not IPv4".into());
     };
     let (web, balancer): (&[_], &[_]) = (&[("meet", WEB)], &[("*", BALANCER)]);
-    Dns::start(
-        address,
-        *v4.ip(),
-        &[(ZONE, web), ("us-west-2.elb.amazonaws.com", balancer)],
-    )
+    Dns::start(address, *v4.ip(), &[(ZONE, web), ("us-west-2.elb.amazonaws.com", balancer)])
 }
 
 fn dig(server: SocketAddr, args: &[&str]) -> Result<String> {
     let (ip, port) = (format!("@{}", server.ip()), server.port().to_string());
-    let all = [
-        &["+time=2", "+tries=2", ip.as_str(), "-p", port.as_str()],
-        args,
-    ]
-    .concat();
+    let all = [&["+time=2", "+tries=2", ip.as_str(), "-p", port.as_str()], args].concat();
     let out = output("dig", &all, "")?;
     Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
@@ -282,23 +227,11 @@ fn dig_sees() -> Result<()> {
     let dns = served(free_port(loopback())?)?;
     let ask_dig = |args: &[&str]| dig(dns.address(), args);
     let seen = ask_dig(&["+norecurse", "meet.example.test", "A"])?;
-    ensure!(
-        seen.contains("flags: qr aa") && seen.contains("127.0.2.1"),
-        "{seen}"
-    );
+    ensure!(seen.contains("flags: qr aa") && seen.contains("127.0.2.1"), "{seen}");
     for (question, expected) in [
-        (
-            ["+short", "example.test", "NS"],
-            "ns1.example.test.".to_owned(),
-        ),
-        (
-            ["+short", "ns1.example.test", "A"],
-            dns.address().ip().to_string(),
-        ),
-        (
-            ["+short", "rig-nlb-1.us-west-2.elb.amazonaws.com", "A"],
-            BALANCER.to_string(),
-        ),
+        (["+short", "example.test", "NS"], "ns1.example.test.".to_owned()),
+        (["+short", "ns1.example.test", "A"], dns.address().ip().to_string()),
+        (["+short", "rig-nlb-1.us-west-2.elb.amazonaws.com", "A"], BALANCER.to_string()),
         (["+short", "meet.example.test", "AAAA"], String::new()),
     ] {
         let seen = ask_dig(&question)?;
@@ -322,19 +255,10 @@ fn pointed_elsewhere() -> Result<()> {
     dns.remove(ZONE, "meet")?;
     ensure!(meet(&dns)?.is_empty(), "removed: {}", meet(&dns)?);
     dns.stop();
-    ensure!(
-        ask(dns.address(), "meet.example.test").is_err(),
-        "it answers after its end"
-    );
-    dns.point(ZONE, "meet", WEB)
-        .err()
-        .ok_or("a stopped server was changed")?;
+    ensure!(ask(dns.address(), "meet.example.test").is_err(), "it answers after its end");
+    dns.point(ZONE, "meet", WEB).err().ok_or("a stopped server was changed")?;
     dns.start_again()?;
-    ensure!(
-        meet(&dns)? == "127.0.2.1",
-        "after a new start: {}",
-        meet(&dns)?
-    );
+    ensure!(meet(&dns)? == "127.0.2.1", "after a new start: {}", meet(&dns)?);
     Ok(())
 }
 

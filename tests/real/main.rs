@@ -1,6 +1,7 @@
 //! Tests with real components: moto, nginx, Prosody, Knot DNS; and the binary against all of them.
 //! See `README.md` beside this file for what they need and how to run them.
 
+mod aws_proxy;
 mod certificate;
 mod dns;
 mod http;
@@ -15,12 +16,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = libtest_mimic::Arguments::from_args();
-    let tests = [
-        dns::tests(),
-        moto::tests(),
-        nginx::tests(),
-        prosody::tests(),
-    ];
+    let tests = [aws_proxy::tests(), dns::tests(), moto::tests(), nginx::tests(), prosody::tests()];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
     libtest_mimic::run(&args, tests.into_iter().flatten().collect()).exit_code()
 }

@@ -58,9 +58,7 @@ pub(crate) fn installed() -> Result<PathBuf> {
 
     let mark = REQUIREMENTS
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("moto-{mark:016x}"));
     let python = folder.join("bin/python");
     let ready = folder.join("ready");
@@ -78,15 +76,7 @@ pub(crate) fn installed() -> Result<PathBuf> {
     let system = find("python3").ok_or("no python3")?;
     run(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
     run(Command::new(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--requirement",
-        ])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"])
         .arg(&requirements))?;
     std::fs::write(&ready, "")?;
     Ok(python)
@@ -119,11 +109,7 @@ impl Moto {
         server.wait(Duration::from_secs(60), || {
             http::get(address, "/moto-api/data.json").is_ok_and(|answer| answer.status == 200)
         })?;
-        let moto = Self {
-            server,
-            address,
-            _folder: folder,
-        };
+        let moto = Self { server, address, _folder: folder };
         moto.reset()?;
         Ok(moto)
     }
@@ -132,17 +118,9 @@ impl Moto {
     pub(crate) fn reset(&self) -> Result<()> {
         let still = r#"{"model_name":"ecs::task","transition":{"progression":"manual","times":1000000000}}"#;
         let json = [("Content-Type", "application/json")];
-        for (path, body) in [
-            ("/moto-api/reset", ""),
-            ("/moto-api/state-manager/set-transition", still),
-        ] {
+        for (path, body) in [("/moto-api/reset", ""), ("/moto-api/state-manager/set-transition", still)] {
             let answer = http::request(self.address, "POST", path, &json, body)?;
-            ensure!(
-                answer.status < 300,
-                "moto answers {} to {path}: {}",
-                answer.status,
-                answer.body
-            );
+            ensure!(answer.status < 300, "moto answers {} to {path}: {}", answer.status, answer.body);
         }
         Ok(())
     }
@@ -161,13 +139,7 @@ impl Moto {
     }
 
     /// A call of an API in AWS's query form, for a service of which the crate has no client.
-    fn query(
-        &self,
-        service: &str,
-        version: &str,
-        action: &str,
-        params: &[(&str, &str)],
-    ) -> Result<String> {
+    fn query(&self, service: &str, version: &str, action: &str, params: &[(&str, &str)]) -> Result<String> {
         let mut body = format!("Action={action}&Version={version}");
         for (key, value) in params {
             body += &format!("&{key}={}", value.replace('/', "%2F").replace(' ', "%20"));
@@ -175,28 +147,15 @@ impl Moto {
         let authorization = authorization(service);
         let headers = [
             ("Authorization", authorization.as_str()),
-            (
-                "Content-Type",
-                "application/x-www-form-urlencoded; charset=utf-8",
-            ),
+            ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
         ];
         let answer = http::request(self.address, "POST", "/", &headers, &body)?;
-        ensure!(
-            answer.status == 200,
-            "{action}: {} {}",
-            answer.status,
-            answer.body
-        );
+        ensure!(answer.status == 200, "{action}: {} {}", answer.status, answer.body);
         Ok(answer.body)
     }
 
     /// A call of an API in AWS's JSON form.
-    fn json(
-        &self,
-        service: &str,
-        target: &str,
-        body: &serde_json::Value,
-    ) -> Result<serde_json::Value> {
+    fn json(&self, service: &str, target: &str, body: &serde_json::Value) -> Result<serde_json::Value> {
         let authorization = authorization(service);
         let headers = [
             ("Authorization", authorization.as_str()),
@@ -204,12 +163,7 @@ impl Moto {
             ("X-Amz-Target", target),
         ];
         let answer = http::request(self.address, "POST", "/", &headers, &body.to_string())?;
-        ensure!(
-            answer.status == 200,
-            "{target}: {} {}",
-            answer.status,
-            answer.body
-        );
+        ensure!(answer.status == 200, "{target}: {} {}", answer.status, answer.body);
         Ok(serde_json::from_str(&answer.body)?)
     }
 }
@@ -237,9 +191,7 @@ impl Clients {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
             .endpoint_url(format!("http://{address}"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "test", "test", None, None, "rig",
-            )))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "rig")))
             .build();
         Self {
             ecs: aws_sdk_ecs::Client::new(&config),
@@ -278,51 +230,25 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
     let service = format!("{name}-service");
     let log_group = format!("/ecs/{name}");
     let secret = format!("{name}-jitsi-secrets");
-    let tags = [
-        ("project", name),
-        ("environment", "test"),
-        ("managed-by", "terraform"),
-    ];
+    let tags = [("project", name), ("environment", "test"), ("managed-by", "terraform")];
 
     // Network: EC2 has no client here.
-    let ec2 =
-        |action: &str, params: &[(&str, &str)]| moto.query("ec2", "2016-11-15", action, params);
+    let ec2 = |action: &str, params: &[(&str, &str)]| moto.query("ec2", "2016-11-15", action, params);
     let vpc = inside(&ec2("CreateVpc", &[("CidrBlock", "10.0.0.0/16")])?, "vpcId")?;
-    ec2(
-        "ModifyVpcAttribute",
-        &[("VpcId", &vpc), ("EnableDnsHostnames.Value", "true")],
-    )?;
+    ec2("ModifyVpcAttribute", &[("VpcId", &vpc), ("EnableDnsHostnames.Value", "true")])?;
     let subnet = inside(
-        &ec2(
-            "CreateSubnet",
-            &[
-                ("VpcId", &vpc),
-                ("CidrBlock", "10.0.1.0/24"),
-                ("AvailabilityZone", "us-west-2a"),
-            ],
-        )?,
+        &ec2("CreateSubnet", &[("VpcId", &vpc), ("CidrBlock", "10.0.1.0/24"), ("AvailabilityZone", "us-west-2a")])?,
         "subnetId",
     )?;
     let group = inside(
-        &ec2(
-            "CreateSecurityGroup",
-            &[
-                ("GroupName", name),
-                ("GroupDescription", name),
-                ("VpcId", &vpc),
-            ],
-        )?,
+        &ec2("CreateSecurityGroup", &[("GroupName", name), ("GroupDescription", name), ("VpcId", &vpc)])?,
         "groupId",
     )?;
-    let address = inside(
-        &ec2("AllocateAddress", &[("Domain", "vpc")])?,
-        "allocationId",
-    )?;
+    let address = inside(&ec2("AllocateAddress", &[("Domain", "vpc")])?, "allocationId")?;
 
     // Certificate: a TLS listener needs one that ACM knows.
     let signed = rcgen::generate_simple_self_signed(vec![domain.to_owned()])?;
-    let pem =
-        |text: String| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+    let pem = |text: String| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
     let certificate = moto.json(
         "acm",
         "CertificateManager.ImportCertificate",
@@ -331,20 +257,10 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
             "PrivateKey": pem(signed.signing_key.serialize_pem()),
         }),
     )?;
-    let certificate = certificate["CertificateArn"]
-        .as_str()
-        .ok_or("no certificate")?
-        .to_owned();
+    let certificate = certificate["CertificateArn"].as_str().ok_or("no certificate")?.to_owned();
 
     // Secret, logs.
-    let secret_tags = tags
-        .map(|(k, v)| {
-            aws_sdk_secretsmanager::types::Tag::builder()
-                .key(k)
-                .value(v)
-                .build()
-        })
-        .to_vec();
+    let secret_tags = tags.map(|(k, v)| aws_sdk_secretsmanager::types::Tag::builder().key(k).value(v).build()).to_vec();
     aws.secrets
         .create_secret()
         .name(&secret)
@@ -360,58 +276,28 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
         .await?;
 
     // Load balancer with its two target groups.
-    let elb_tags = tags
-        .map(|(k, v)| elb::Tag::builder().key(k).value(v).build())
-        .to_vec();
+    let elb_tags = tags.map(|(k, v)| elb::Tag::builder().key(k).value(v).build()).to_vec();
     let made = aws
         .elb
         .create_load_balancer()
         .name(format!("{name}-nlb"))
         .r#type(elb::LoadBalancerTypeEnum::Network)
         .scheme(elb::LoadBalancerSchemeEnum::InternetFacing)
-        .subnet_mappings(
-            elb::SubnetMapping::builder()
-                .subnet_id(&subnet)
-                .allocation_id(address)
-                .build(),
-        )
+        .subnet_mappings(elb::SubnetMapping::builder().subnet_id(&subnet).allocation_id(address).build())
         .set_tags(Some(elb_tags.clone()))
         .send()
         .await?;
     let made = made.load_balancers().first().ok_or("no load balancer")?;
     let balancer = made.load_balancer_arn().unwrap_or_default().to_owned();
     let balancer_dns = made.dns_name().unwrap_or_default().to_owned();
-    let balancer_zone = made
-        .canonical_hosted_zone_id()
-        .unwrap_or_default()
-        .to_owned();
+    let balancer_zone = made.canonical_hosted_zone_id().unwrap_or_default().to_owned();
     // moto says "provisioning" once; standby is at rest.
-    aws.elb
-        .describe_load_balancers()
-        .load_balancer_arns(&balancer)
-        .send()
-        .await?;
+    aws.elb.describe_load_balancers().load_balancer_arns(&balancer).send().await?;
 
     let mut groups = Vec::new();
     for (what, target, port, check_port, path, listener, listener_port) in [
-        (
-            "web",
-            elb::ProtocolEnum::Tcp,
-            8000,
-            "8000",
-            "/",
-            elb::ProtocolEnum::Tls,
-            443,
-        ),
-        (
-            "media",
-            elb::ProtocolEnum::Udp,
-            10_000,
-            "8080",
-            "/about/health",
-            elb::ProtocolEnum::Udp,
-            10_000,
-        ),
+        ("web", elb::ProtocolEnum::Tcp, 8000, "8000", "/", elb::ProtocolEnum::Tls, 443),
+        ("media", elb::ProtocolEnum::Udp, 10_000, "8080", "/about/health", elb::ProtocolEnum::Udp, 10_000),
     ] {
         let made = aws
             .elb
@@ -427,33 +313,16 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
             .set_tags(Some(elb_tags.clone()))
             .send()
             .await?;
-        let arn = made
-            .target_groups()
-            .first()
-            .and_then(|group| group.target_group_arn())
-            .ok_or("no target group")?;
-        let mut wanted = aws
-            .elb
-            .create_listener()
-            .load_balancer_arn(&balancer)
-            .port(listener_port);
+        let arn = made.target_groups().first().and_then(|group| group.target_group_arn()).ok_or("no target group")?;
+        let mut wanted = aws.elb.create_listener().load_balancer_arn(&balancer).port(listener_port);
         if listener == elb::ProtocolEnum::Tls {
             wanted = wanted
-                .certificates(
-                    elb::Certificate::builder()
-                        .certificate_arn(&certificate)
-                        .build(),
-                )
+                .certificates(elb::Certificate::builder().certificate_arn(&certificate).build())
                 .ssl_policy("ELBSecurityPolicy-TLS13-1-2-2021-06");
         }
         wanted
             .protocol(listener)
-            .default_actions(
-                elb::Action::builder()
-                    .r#type(elb::ActionTypeEnum::Forward)
-                    .target_group_arn(arn)
-                    .build(),
-            )
+            .default_actions(elb::Action::builder().r#type(elb::ActionTypeEnum::Forward).target_group_arn(arn).build())
             .send()
             .await?;
         groups.push(arn.to_owned());
@@ -461,31 +330,17 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
 
     // Zone with the alias.
     let parent = domain.split_once('.').map_or(domain, |(_, parent)| parent);
-    let made = aws
-        .route53
-        .create_hosted_zone()
-        .name(parent)
-        .caller_reference(name)
-        .send()
-        .await?;
-    let zone = made
-        .hosted_zone()
-        .map(|zone| zone.id().to_owned())
-        .ok_or("no zone")?;
+    let made = aws.route53.create_hosted_zone().name(parent).caller_reference(name).send().await?;
+    let zone = made.hosted_zone().map(|zone| zone.id().to_owned()).ok_or("no zone")?;
     let alias = route53::AliasTarget::builder()
         .hosted_zone_id(balancer_zone)
         .dns_name(&balancer_dns)
         .evaluate_target_health(false)
         .build()?;
-    let record = route53::ResourceRecordSet::builder()
-        .name(domain)
-        .r#type(route53::RrType::A)
-        .alias_target(alias)
-        .build()?;
-    let change = route53::Change::builder()
-        .action(route53::ChangeAction::Upsert)
-        .resource_record_set(record)
-        .build()?;
+    let record =
+        route53::ResourceRecordSet::builder().name(domain).r#type(route53::RrType::A).alias_target(alias).build()?;
+    let change =
+        route53::Change::builder().action(route53::ChangeAction::Upsert).resource_record_set(record).build()?;
     aws.route53
         .change_resource_record_sets()
         .hosted_zone_id(&zone)
@@ -494,15 +349,8 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
         .await?;
 
     // Cluster, task definition, service.
-    let ecs_tags = tags
-        .map(|(k, v)| ecs::Tag::builder().key(k).value(v).build())
-        .to_vec();
-    aws.ecs
-        .create_cluster()
-        .cluster_name(&cluster)
-        .set_tags(Some(ecs_tags.clone()))
-        .send()
-        .await?;
+    let ecs_tags = tags.map(|(k, v)| ecs::Tag::builder().key(k).value(v).build()).to_vec();
+    aws.ecs.create_cluster().cluster_name(&cluster).set_tags(Some(ecs_tags.clone())).send().await?;
     let mut definition = aws
         .ecs
         .register_task_definition()
@@ -517,11 +365,7 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
     }
     definition.send().await?;
     let balance = |group: &str, container: &str, port: i32| {
-        ecs::LoadBalancer::builder()
-            .target_group_arn(group)
-            .container_name(container)
-            .container_port(port)
-            .build()
+        ecs::LoadBalancer::builder().target_group_arn(group).container_name(container).container_port(port).build()
     };
     aws.ecs
         .create_service()
@@ -576,31 +420,21 @@ fn container_definition(name: &str, log_group: &str) -> Result<ecs::ContainerDef
         .build()?;
     let mut container = ecs::ContainerDefinition::builder()
         .name(name)
-        .image(format!(
-            "ghcr.io/jitsi/{}:stable-11146-2",
-            if name == "occupancy" { "jvb" } else { name }
-        ))
+        .image(format!("ghcr.io/jitsi/{}:stable-11146-2", if name == "occupancy" { "jvb" } else { name }))
         .essential(name != "occupancy")
         .cpu(256)
         .memory(1024)
         .log_configuration(logs);
     if name != "occupancy" {
         let check = ["CMD-SHELL", "true"].map(String::from).to_vec();
-        container = container.health_check(
-            ecs::HealthCheck::builder()
-                .set_command(Some(check))
-                .build()?,
-        );
+        container = container.health_check(ecs::HealthCheck::builder().set_command(Some(check)).build()?);
     }
     match name {
         "web" => {
-            container =
-                container.port_mappings(ecs::PortMapping::builder().container_port(8000).build());
+            container = container.port_mappings(ecs::PortMapping::builder().container_port(8000).build());
         }
         "jvb" => {
-            let port = ecs::PortMapping::builder()
-                .container_port(10_000)
-                .protocol(ecs::TransportProtocol::Udp);
+            let port = ecs::PortMapping::builder().container_port(10_000).protocol(ecs::TransportProtocol::Udp);
             container = container.port_mappings(port.build());
         }
         _ => {}
@@ -610,10 +444,7 @@ fn container_definition(name: &str, log_group: &str) -> Result<ecs::ContainerDef
 
 /// The text of the first element of that name in a piece of XML.
 fn inside(xml: &str, element: &str) -> Result<String> {
-    let after = xml
-        .split_once(&format!("<{element}>"))
-        .ok_or_else(|| format!("no {element} in {xml}"))?
-        .1;
+    let after = xml.split_once(&format!("<{element}>")).ok_or_else(|| format!("no {element} in {xml}"))?.1;
     Ok(after.split_once('<').ok_or("no end")?.0.to_owned())
 }
 
@@ -622,16 +453,8 @@ fn inside(xml: &str, element: &str) -> Result<String> {
 pub(crate) fn tests() -> Vec<Trial> {
     const MOTO: &[Need] = &[Need::Moto];
     vec![
-        test(
-            "moto::a_seeded_platform_rests_at_standby",
-            MOTO,
-            seeded_rests_at_standby,
-        ),
-        test(
-            "moto::what_is_missing_is_called_missing",
-            MOTO,
-            missing_is_called_missing,
-        ),
+        test("moto::a_seeded_platform_rests_at_standby", MOTO, seeded_rests_at_standby),
+        test("moto::what_is_missing_is_called_missing", MOTO, missing_is_called_missing),
         test("moto::stopped_refuses_connections", MOTO, stopped_refuses),
     ]
 }
@@ -643,124 +466,40 @@ fn seeded_rests_at_standby() -> Result<()> {
         let aws = moto.clients();
 
         let who = aws.sts.get_caller_identity().send().await?;
-        ensure!(
-            who.account() == Some(ACCOUNT),
-            "account {:?}",
-            who.account()
-        );
+        ensure!(who.account() == Some(ACCOUNT), "account {:?}", who.account());
 
-        let seen = aws
-            .ecs
-            .describe_services()
-            .cluster("rig-cluster")
-            .services("rig-service")
-            .send()
-            .await?;
+        let seen = aws.ecs.describe_services().cluster("rig-cluster").services("rig-service").send().await?;
         let service = seen.services().first().ok_or("no service")?;
-        ensure!(
-            service.status() == Some("ACTIVE"),
-            "status {:?}",
-            service.status()
-        );
-        ensure!(
-            (service.desired_count(), service.running_count()) == (0, 0),
-            "not at rest"
-        );
-        ensure!(
-            service.load_balancers().len() == 2,
-            "target groups {:?}",
-            service.load_balancers()
-        );
+        ensure!(service.status() == Some("ACTIVE"), "status {:?}", service.status());
+        ensure!((service.desired_count(), service.running_count()) == (0, 0), "not at rest");
+        ensure!(service.load_balancers().len() == 2, "target groups {:?}", service.load_balancers());
 
-        let seen = aws
-            .elb
-            .describe_load_balancers()
-            .names("rig-nlb")
-            .send()
-            .await?;
+        let seen = aws.elb.describe_load_balancers().names("rig-nlb").send().await?;
         let balancer = seen.load_balancers().first().ok_or("no balancer")?;
         let state = balancer.state().and_then(|state| state.code()).cloned();
-        ensure!(
-            state == Some(elb::LoadBalancerStateEnum::Active),
-            "state {state:?}"
-        );
-        ensure!(
-            balancer.load_balancer_arn() == Some(it.balancer.as_str()),
-            "another balancer"
-        );
-        let listeners = aws
-            .elb
-            .describe_listeners()
-            .load_balancer_arn(&it.balancer)
-            .send()
-            .await?;
-        let mut ports: Vec<_> = listeners
-            .listeners()
-            .iter()
-            .filter_map(|listener| listener.port())
-            .collect();
+        ensure!(state == Some(elb::LoadBalancerStateEnum::Active), "state {state:?}");
+        ensure!(balancer.load_balancer_arn() == Some(it.balancer.as_str()), "another balancer");
+        let listeners = aws.elb.describe_listeners().load_balancer_arn(&it.balancer).send().await?;
+        let mut ports: Vec<_> = listeners.listeners().iter().filter_map(|listener| listener.port()).collect();
         ports.sort_unstable();
         ensure!(ports == [443, 10_000], "listeners {ports:?}");
         for group in [&it.web_group, &it.media_group] {
-            let health = aws
-                .elb
-                .describe_target_health()
-                .target_group_arn(group)
-                .send()
-                .await?;
-            ensure!(
-                health.target_health_descriptions().is_empty(),
-                "targets at standby"
-            );
+            let health = aws.elb.describe_target_health().target_group_arn(group).send().await?;
+            ensure!(health.target_health_descriptions().is_empty(), "targets at standby");
         }
 
-        let records = aws
-            .route53
-            .list_resource_record_sets()
-            .hosted_zone_id(&it.zone)
-            .send()
-            .await?;
-        let alias = records
-            .resource_record_sets()
-            .iter()
-            .find(|record| record.alias_target().is_some());
+        let records = aws.route53.list_resource_record_sets().hosted_zone_id(&it.zone).send().await?;
+        let alias = records.resource_record_sets().iter().find(|record| record.alias_target().is_some());
         let alias = alias.ok_or("no alias")?;
-        ensure!(
-            alias.name() == format!("{}.", it.domain),
-            "alias {}",
-            alias.name()
-        );
-        let target = alias
-            .alias_target()
-            .map(|target| target.dns_name().to_owned());
-        ensure!(
-            target.as_deref() == Some(it.balancer_dns.as_str()),
-            "alias to {target:?}"
-        );
+        ensure!(alias.name() == format!("{}.", it.domain), "alias {}", alias.name());
+        let target = alias.alias_target().map(|target| target.dns_name().to_owned());
+        ensure!(target.as_deref() == Some(it.balancer_dns.as_str()), "alias to {target:?}");
 
-        aws.secrets
-            .describe_secret()
-            .secret_id(&it.secret)
-            .send()
-            .await?;
-        let groups = aws
-            .logs
-            .describe_log_groups()
-            .log_group_name_prefix(&it.log_group)
-            .send()
-            .await?;
-        ensure!(
-            groups.log_groups().len() == 1,
-            "log groups {:?}",
-            groups.log_groups()
-        );
+        aws.secrets.describe_secret().secret_id(&it.secret).send().await?;
+        let groups = aws.logs.describe_log_groups().log_group_name_prefix(&it.log_group).send().await?;
+        ensure!(groups.log_groups().len() == 1, "log groups {:?}", groups.log_groups());
 
-        let definition = aws
-            .ecs
-            .describe_task_definition()
-            .task_definition(&it.family)
-            .send()
-            .await?;
+        let definition = aws.ecs.describe_task_definition().task_definition(&it.family).send().await?;
         let names: Vec<_> = definition
             .task_definition()
             .map(|definition| definition.container_definitions())
@@ -773,11 +512,7 @@ fn seeded_rests_at_standby() -> Result<()> {
         // And a reset forgets all of it.
         moto.reset()?;
         let clusters = aws.ecs.list_clusters().send().await?;
-        ensure!(
-            clusters.cluster_arns().is_empty(),
-            "reset left {:?}",
-            clusters.cluster_arns()
-        );
+        ensure!(clusters.cluster_arns().is_empty(), "reset left {:?}", clusters.cluster_arns());
         Ok(())
     })?
 }
@@ -786,61 +521,21 @@ fn missing_is_called_missing() -> Result<()> {
     let moto = Moto::start()?;
     block_on(async {
         let aws = moto.clients();
-        let no_cluster = aws
-            .ecs
-            .describe_services()
-            .cluster("none")
-            .services("none")
-            .send()
-            .await;
-        let no_cluster = no_cluster
-            .err()
-            .map(aws_sdk_ecs::error::SdkError::into_service_error);
-        ensure!(
-            no_cluster.is_some_and(|e| e.is_cluster_not_found_exception()),
-            "a cluster that is not there"
-        );
+        let no_cluster = aws.ecs.describe_services().cluster("none").services("none").send().await;
+        let no_cluster = no_cluster.err().map(aws_sdk_ecs::error::SdkError::into_service_error);
+        ensure!(no_cluster.is_some_and(|e| e.is_cluster_not_found_exception()), "a cluster that is not there");
         aws.ecs.create_cluster().cluster_name("some").send().await?;
-        let no_service = aws
-            .ecs
-            .describe_services()
-            .cluster("some")
-            .services("none")
-            .send()
-            .await?;
-        ensure!(
-            no_service.failures().first().and_then(|f| f.reason()) == Some("MISSING"),
-            "{no_service:?}"
-        );
+        let no_service = aws.ecs.describe_services().cluster("some").services("none").send().await?;
+        ensure!(no_service.failures().first().and_then(|f| f.reason()) == Some("MISSING"), "{no_service:?}");
         let no_balancer = aws.elb.describe_load_balancers().names("none").send().await;
-        let no_balancer = no_balancer
-            .err()
-            .map(aws_sdk_elasticloadbalancingv2::error::SdkError::into_service_error);
-        ensure!(
-            no_balancer.is_some_and(|e| e.is_load_balancer_not_found_exception()),
-            "a balancer that is not there"
-        );
+        let no_balancer = no_balancer.err().map(aws_sdk_elasticloadbalancingv2::error::SdkError::into_service_error);
+        ensure!(no_balancer.is_some_and(|e| e.is_load_balancer_not_found_exception()), "a balancer that is not there");
         let no_secret = aws.secrets.describe_secret().secret_id("none").send().await;
-        let no_secret = no_secret
-            .err()
-            .map(aws_sdk_secretsmanager::error::SdkError::into_service_error);
-        ensure!(
-            no_secret.is_some_and(|e| e.is_resource_not_found_exception()),
-            "a secret that is not there"
-        );
-        let no_logs = aws
-            .logs
-            .filter_log_events()
-            .log_group_name("/none")
-            .send()
-            .await;
-        let no_logs = no_logs
-            .err()
-            .map(aws_sdk_cloudwatchlogs::error::SdkError::into_service_error);
-        ensure!(
-            no_logs.is_some_and(|e| e.is_resource_not_found_exception()),
-            "a log group that is not there"
-        );
+        let no_secret = no_secret.err().map(aws_sdk_secretsmanager::error::SdkError::into_service_error);
+        ensure!(no_secret.is_some_and(|e| e.is_resource_not_found_exception()), "a secret that is not there");
+        let no_logs = aws.logs.filter_log_events().log_group_name("/none").send().await;
+        let no_logs = no_logs.err().map(aws_sdk_cloudwatchlogs::error::SdkError::into_service_error);
+        ensure!(no_logs.is_some_and(|e| e.is_resource_not_found_exception()), "a log group that is not there");
         Ok(())
     })?
 }
@@ -849,12 +544,7 @@ fn stopped_refuses() -> Result<()> {
     let mut moto = Moto::start()?;
     ensure!(moto.server.is_running(), "moto does not run");
     moto.stop();
-    let refused = std::net::TcpStream::connect(moto.address())
-        .err()
-        .map(|e| e.kind());
-    ensure!(
-        refused == Some(std::io::ErrorKind::ConnectionRefused),
-        "{refused:?}"
-    );
+    let refused = std::net::TcpStream::connect(moto.address()).err().map(|e| e.kind());
+    ensure!(refused == Some(std::io::ErrorKind::ConnectionRefused), "{refused:?}");
     Ok(())
 }

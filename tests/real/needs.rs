@@ -35,9 +35,7 @@ impl Need {
                 static MOTO: OnceLock<Option<String>> = OnceLock::new();
                 MOTO.get_or_init(|| {
                     crate::moto::installed().err().map(|e| {
-                        format!(
-                            "moto cannot be installed into a venv (needs python3-venv and a package index): {e}"
-                        )
+                        format!("moto cannot be installed into a venv (needs python3-venv and a package index): {e}")
                     })
                 })
                 .clone()
@@ -64,15 +62,11 @@ pub(crate) fn test(name: &str, needs: &'static [Need], body: fn() -> Result<()>)
     Trial::ignorable_test(name, move || {
         let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
         if missing.is_empty() {
-            return body()
-                .map(|()| Completion::Completed)
-                .map_err(|e| Failed::from(e.to_string()));
+            return body().map(|()| Completion::Completed).map_err(|e| Failed::from(e.to_string()));
         }
         let missing = missing.join("; ");
         if in_ci() {
-            return Err(Failed::from(format!(
-                "needed in CI, and missing: {missing}"
-            )));
+            return Err(Failed::from(format!("needed in CI, and missing: {missing}")));
         }
         Ok(Completion::ignored_with(missing))
     })
@@ -83,9 +77,7 @@ fn in_ci() -> bool {
 }
 
 fn program_missing(program: &str, package: &str) -> Option<String> {
-    find(program)
-        .is_none()
-        .then(|| format!("no {program} (Debian package {package})"))
+    find(program).is_none().then(|| format!("no {program} (Debian package {package})"))
 }
 
 /// Searches the `PATH` and, because Debian keeps servers out of a user's `PATH`, the folders for servers.
@@ -100,8 +92,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 #[cfg(unix)]
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    file.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]

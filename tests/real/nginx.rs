@@ -33,10 +33,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) const GOOD: Self = Self {
-        certificate: Certificate::Good,
-        pages: Pages::Jitsi,
-    };
+    pub(crate) const GOOD: Self = Self { certificate: Certificate::Good, pages: Pages::Jitsi };
 }
 
 pub(crate) struct Nginx {
@@ -59,25 +56,15 @@ impl Nginx {
         let pages = folder.path().join("www");
         std::fs::create_dir_all(pages.join("libs"))?;
         if site.pages == Pages::NotJitsi {
-            std::fs::write(
-                pages.join("index.html"),
-                "<html><head><title>Welcome to nginx!</title></head></html>\n",
-            )?;
+            std::fs::write(pages.join("index.html"), "<html><head><title>Welcome to nginx!</title></head></html>\n")?;
         } else {
             let websocket = site.pages == Pages::Jitsi;
             std::fs::write(pages.join("index.html"), index())?;
             std::fs::write(pages.join("config.js"), config_js(domain, websocket))?;
             std::fs::write(pages.join("libs/external_api.min.js"), external_api_js())?;
         }
-        std::fs::write(
-            folder.path().join("nginx.conf"),
-            configuration(site, domain, address, prosody, folder.path()),
-        )?;
-        let mut nginx = Self {
-            server: Self::run(&folder)?,
-            address,
-            folder,
-        };
+        std::fs::write(folder.path().join("nginx.conf"), configuration(site, domain, address, prosody, folder.path()))?;
+        let mut nginx = Self { server: Self::run(&folder)?, address, folder };
         nginx.ready()?;
         Ok(nginx)
     }
@@ -91,9 +78,7 @@ impl Nginx {
 
     fn ready(&mut self) -> Result<()> {
         let address = self.address;
-        self.server.wait(Duration::from_secs(20), || {
-            std::net::TcpStream::connect(address).is_ok()
-        })
+        self.server.wait(Duration::from_secs(20), || std::net::TcpStream::connect(address).is_ok())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -111,13 +96,7 @@ impl Nginx {
     }
 }
 
-fn configuration(
-    site: Site,
-    domain: &str,
-    address: SocketAddr,
-    prosody: SocketAddr,
-    folder: &Path,
-) -> String {
+fn configuration(site: Site, domain: &str, address: SocketAddr, prosody: SocketAddr, folder: &Path) -> String {
     let folder = folder.display();
     let xmpp = prosody::DOMAIN;
     let places = match site.pages {
@@ -150,11 +129,7 @@ fn configuration(
         }}{}
         location ~ ^/([^/?&:]+)$ {{ try_files $uri @app; }}
         location @app {{ rewrite ^/(.*)$ /index.html break; }}",
-                if site.pages == Pages::Jitsi {
-                    websocket.as_str()
-                } else {
-                    ""
-                }
+                if site.pages == Pages::Jitsi { websocket.as_str() } else { "" }
             )
         }
     };
@@ -260,36 +235,12 @@ fn external_api_js() -> &'static str {
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test(
-            "nginx::curl_sees_jitsi",
-            &[Need::Nginx, Need::Prosody, Need::Curl],
-            curl_sees_jitsi,
-        ),
-        test(
-            "nginx::openssl_judges_its_certificates",
-            &[Need::Nginx, Need::OpenSsl],
-            openssl_judges,
-        ),
-        test(
-            "nginx::curl_refuses_its_bad_certificates",
-            &[Need::Nginx, Need::Curl],
-            curl_refuses,
-        ),
-        test(
-            "nginx::answers_502_without_prosody",
-            &[Need::Nginx, Need::Prosody, Need::Curl],
-            without_prosody,
-        ),
-        test(
-            "nginx::lets_a_client_through_to_prosody",
-            &[Need::Nginx, Need::Prosody],
-            lets_through,
-        ),
-        test(
-            "nginx::serves_the_wrong_pages_with_200",
-            &[Need::Nginx, Need::Curl],
-            wrong_pages,
-        ),
+        test("nginx::curl_sees_jitsi", &[Need::Nginx, Need::Prosody, Need::Curl], curl_sees_jitsi),
+        test("nginx::openssl_judges_its_certificates", &[Need::Nginx, Need::OpenSsl], openssl_judges),
+        test("nginx::curl_refuses_its_bad_certificates", &[Need::Nginx, Need::Curl], curl_refuses),
+        test("nginx::answers_502_without_prosody", &[Need::Nginx, Need::Prosody, Need::Curl], without_prosody),
+        test("nginx::lets_a_client_through_to_prosody", &[Need::Nginx, Need::Prosody], lets_through),
+        test("nginx::serves_the_wrong_pages_with_200", &[Need::Nginx, Need::Curl], wrong_pages),
     ]
 }
 
@@ -310,13 +261,7 @@ impl Stand {
     }
 
     fn bad(certificate: Certificate) -> Result<Self> {
-        Self::with(
-            Site {
-                certificate,
-                ..Site::GOOD
-            },
-            free_port(loopback())?,
-        )
+        Self::with(Site { certificate, ..Site::GOOD }, free_port(loopback())?)
     }
 
     /// curl's exit code, status and body; it trusts the throw-away root only.
@@ -359,10 +304,7 @@ fn curl_sees_jitsi() -> Result<()> {
         ("/xmpp-websocket", "WebSocket endpoint"),
     ] {
         let (code, status, body) = stand.curl(path)?;
-        ensure!(
-            code == 0 && status == "200" && body.contains(part),
-            "{path}: curl {code}, {status}: {body}"
-        );
+        ensure!(code == 0 && status == "200" && body.contains(part), "{path}: curl {code}, {status}: {body}");
     }
     Ok(())
 }
@@ -379,24 +321,10 @@ fn openssl_judges() -> Result<()> {
         let root = stand.folder.path().join("root.pem");
         let at = stand.nginx.address().to_string();
         let root = root.to_string_lossy();
-        let args = [
-            "s_client",
-            "-connect",
-            &at,
-            "-servername",
-            NAME,
-            "-verify_hostname",
-            NAME,
-            "-CAfile",
-            &root,
-        ];
+        let args = ["s_client", "-connect", &at, "-servername", NAME, "-verify_hostname", NAME, "-CAfile", &root];
         let out = output("openssl", &args, "Q\n")?;
         let text = String::from_utf8_lossy(&out.stdout);
-        ensure!(
-            text.contains(verdict),
-            "{certificate:?}: {text}{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        ensure!(text.contains(verdict), "{certificate:?}: {text}{}", String::from_utf8_lossy(&out.stderr));
         let protocol = text.contains("TLSv1.3") || text.contains("TLSv1.2");
         ensure!(protocol, "{certificate:?}: protocol in {text}");
     }
@@ -404,11 +332,7 @@ fn openssl_judges() -> Result<()> {
 }
 
 fn curl_refuses() -> Result<()> {
-    for certificate in [
-        Certificate::Expired,
-        Certificate::WrongName,
-        Certificate::SelfSigned,
-    ] {
+    for certificate in [Certificate::Expired, Certificate::WrongName, Certificate::SelfSigned] {
         let (code, status, body) = Stand::bad(certificate)?.curl("/")?;
         ensure!(code == 60, "{certificate:?}: curl {code}, {status}: {body}");
     }
@@ -419,11 +343,7 @@ fn without_prosody() -> Result<()> {
     let mut prosody = Prosody::start()?;
     let stand = Stand::with(Site::GOOD, prosody.http())?;
     prosody.stop();
-    for (path, expected) in [
-        ("/http-bind", "502"),
-        ("/xmpp-websocket", "502"),
-        ("/config.js", "200"),
-    ] {
+    for (path, expected) in [("/http-bind", "502"), ("/xmpp-websocket", "502"), ("/config.js", "200")] {
         let (_, status, _) = stand.curl(path)?;
         ensure!(status == expected, "{path}: {status}");
     }
@@ -445,56 +365,29 @@ fn lets_through() -> Result<()> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let tls = || -> Result<_> {
-        let connection =
-            rustls::ClientConnection::new(std::sync::Arc::new(config.clone()), NAME.try_into()?)?;
-        Ok(rustls::StreamOwned::new(
-            connection,
-            crate::xmpp::connect(stand.nginx.address())?,
-        ))
+        let connection = rustls::ClientConnection::new(std::sync::Arc::new(config.clone()), NAME.try_into()?)?;
+        Ok(rustls::StreamOwned::new(connection, crate::xmpp::connect(stand.nginx.address())?))
     };
     let mut client = crate::xmpp::Client::open(tls()?, NAME, prosody::DOMAIN)?;
     let jid = client.sign_in(prosody::DOMAIN)?;
     ensure!(jid.contains(prosody::DOMAIN), "signed in as {jid}");
 
     stand.nginx.stop();
-    let refused = std::net::TcpStream::connect(stand.nginx.address())
-        .err()
-        .map(|e| e.kind());
-    ensure!(
-        refused == Some(std::io::ErrorKind::ConnectionRefused),
-        "{refused:?}"
-    );
+    let refused = std::net::TcpStream::connect(stand.nginx.address()).err().map(|e| e.kind());
+    ensure!(refused == Some(std::io::ErrorKind::ConnectionRefused), "{refused:?}");
     stand.nginx.start_again()
 }
 
 fn wrong_pages() -> Result<()> {
     let nowhere = free_port(loopback())?;
-    let stand = Stand::with(
-        Site {
-            pages: Pages::NotJitsi,
-            ..Site::GOOD
-        },
-        nowhere,
-    )?;
+    let stand = Stand::with(Site { pages: Pages::NotJitsi, ..Site::GOOD }, nowhere)?;
     for path in ["/", "/config.js", "/xmpp-websocket"] {
         let (_, status, body) = stand.curl(path)?;
-        ensure!(
-            status == "200" && body.contains("Welcome to nginx"),
-            "{path}: {status} {body}"
-        );
+        ensure!(status == "200" && body.contains("Welcome to nginx"), "{path}: {status} {body}");
     }
-    let stand = Stand::with(
-        Site {
-            pages: Pages::NoWebSocket,
-            ..Site::GOOD
-        },
-        nowhere,
-    )?;
+    let stand = Stand::with(Site { pages: Pages::NoWebSocket, ..Site::GOOD }, nowhere)?;
     let (_, status, body) = stand.curl("/xmpp-websocket")?;
-    ensure!(
-        status == "200" && body.contains("<title>Jitsi Meet</title>"),
-        "{status} {body}"
-    );
+    ensure!(status == "200" && body.contains("<title>Jitsi Meet</title>"), "{status} {body}");
     let (_, _, body) = stand.curl("/config.js")?;
     ensure!(!body.contains("config.websocket"), "{body}");
     Ok(())

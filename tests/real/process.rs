@@ -32,12 +32,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `program`; what it prints goes to a file in `folder`.
-    pub(crate) fn start(
-        name: &'static str,
-        program: &Path,
-        args: &[&str],
-        folder: &Path,
-    ) -> Result<Self> {
+    pub(crate) fn start(name: &'static str, program: &Path, args: &[&str], folder: &Path) -> Result<Self> {
         let log = folder.join(format!("{name}.out"));
         let out = File::options().create(true).append(true).open(&log)?;
         let mut command = match find("setpriv") {
@@ -48,28 +43,12 @@ impl Server {
             }
             _ => Command::new(program),
         };
-        command
-            .args(args)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out);
-        for key in [
-            "AWS_PROFILE",
-            "AWS_ENDPOINT_URL",
-            "AWS_CONFIG_FILE",
-            "AWS_SHARED_CREDENTIALS_FILE",
-        ] {
+        command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        for key in ["AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             command.env_remove(key);
         }
-        let child = command
-            .spawn()
-            .map_err(|e| format!("{name} cannot be started: {e}"))?;
-        Ok(Self {
-            name,
-            child: Some(child),
-            log,
-        })
+        let child = command.spawn().map_err(|e| format!("{name} cannot be started: {e}"))?;
+        Ok(Self { name, child: Some(child), log })
     }
 
     /// Waits until `ready` says yes; fails at once when the server has ended.
@@ -84,17 +63,10 @@ impl Server {
                 None => return Err(format!("{} was stopped", self.name).into()),
             };
             if let Some(status) = ended {
-                return Err(
-                    format!("{} ended with {status}:\n{}", self.name, self.last_words()).into(),
-                );
+                return Err(format!("{} ended with {status}:\n{}", self.name, self.last_words()).into());
             }
             if began.elapsed() > limit {
-                return Err(format!(
-                    "{} is not ready after {limit:?}:\n{}",
-                    self.name,
-                    self.last_words()
-                )
-                .into());
+                return Err(format!("{} is not ready after {limit:?}:\n{}", self.name, self.last_words()).into());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -109,9 +81,7 @@ impl Server {
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     pub(crate) fn last_words(&self) -> String {
@@ -160,11 +130,7 @@ pub(crate) fn at(ip: Ipv4Addr, port: u16) -> SocketAddr {
 }
 
 /// Waits until `look` gives a value.
-pub(crate) fn wait_for<T>(
-    what: &str,
-    limit: Duration,
-    mut look: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -181,12 +147,8 @@ pub(crate) fn wait_for<T>(
 pub(crate) fn output(program: &str, args: &[&str], input: &str) -> Result<std::process::Output> {
     use std::io::Write;
     let path = find(program).ok_or_else(|| format!("no {program}"))?;
-    let mut child = Command::new(path)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        Command::new(path).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         let _ = stdin.write_all(input.as_bytes());
     }
@@ -195,8 +157,5 @@ pub(crate) fn output(program: &str, args: &[&str], input: &str) -> Result<std::p
 
 /// Waits for a future, from a test's own thread.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(future))
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }

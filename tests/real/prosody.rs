@@ -37,35 +37,21 @@ impl Prosody {
         let folder = TempDir::new()?;
         let (http, component) = (free_port(ip)?, free_port(ip)?);
         std::fs::create_dir(folder.path().join("certs"))?; // else it complains
-        std::fs::write(
-            folder.path().join("prosody.cfg.lua"),
-            configuration(ip, http, component, &folder),
-        )?;
-        let mut prosody = Self {
-            server: Self::run(&folder)?,
-            http,
-            component,
-            folder,
-        };
+        std::fs::write(folder.path().join("prosody.cfg.lua"), configuration(ip, http, component, &folder))?;
+        let mut prosody = Self { server: Self::run(&folder)?, http, component, folder };
         prosody.ready()?;
         Ok(prosody)
     }
 
     fn run(folder: &TempDir) -> Result<Server> {
         let program = find("prosody").ok_or("no prosody")?;
-        Server::start(
-            "prosody",
-            &program,
-            &["-F", "--config", "./prosody.cfg.lua"],
-            folder.path(),
-        )
+        Server::start("prosody", &program, &["-F", "--config", "./prosody.cfg.lua"], folder.path())
     }
 
     fn ready(&mut self) -> Result<()> {
         let http = self.http;
         self.server.wait(Duration::from_secs(30), || {
-            http::request(http, "GET", "/xmpp-websocket", &[("Host", DOMAIN)], "")
-                .is_ok_and(|a| a.status == 200)
+            http::request(http, "GET", "/xmpp-websocket", &[("Host", DOMAIN)], "").is_ok_and(|a| a.status == 200)
         })
     }
 
@@ -96,12 +82,7 @@ impl Prosody {
     }
 }
 
-fn configuration(
-    ip: Ipv4Addr,
-    http: SocketAddr,
-    component: SocketAddr,
-    folder: &TempDir,
-) -> String {
+fn configuration(ip: Ipv4Addr, http: SocketAddr, component: SocketAddr, folder: &TempDir) -> String {
     let (http, component, focus) = (http.port(), component.port(), Prosody::focus_user());
     let folder = folder.path().display();
     format!(
@@ -145,36 +126,18 @@ pub(crate) fn tests() -> Vec<Trial> {
     const PROSODY: &[Need] = &[Need::Prosody];
     vec![
         test("prosody::shows_its_pages", PROSODY, shows_its_pages),
-        test(
-            "prosody::lets_a_client_in_by_bosh",
-            PROSODY,
-            lets_in_by_bosh,
-        ),
-        test(
-            "prosody::lets_a_client_in_by_websocket_but_not_create_a_room",
-            PROSODY,
-            lets_in_by_websocket,
-        ),
-        test(
-            "prosody::takes_the_focus_as_a_component",
-            PROSODY,
-            takes_the_focus,
-        ),
+        test("prosody::lets_a_client_in_by_bosh", PROSODY, lets_in_by_bosh),
+        test("prosody::lets_a_client_in_by_websocket_but_not_create_a_room", PROSODY, lets_in_by_websocket),
+        test("prosody::takes_the_focus_as_a_component", PROSODY, takes_the_focus),
         test("prosody::stops_and_starts_again", PROSODY, stops_and_starts),
     ]
 }
 
 fn shows_its_pages() -> Result<()> {
     let prosody = Prosody::start()?;
-    for (path, title) in [
-        ("/http-bind", "BOSH endpoint"),
-        ("/xmpp-websocket", "WebSocket endpoint"),
-    ] {
+    for (path, title) in [("/http-bind", "BOSH endpoint"), ("/xmpp-websocket", "WebSocket endpoint")] {
         let answer = http::request(prosody.http(), "GET", path, &[("Host", DOMAIN)], "")?;
-        ensure!(
-            answer.status == 200 && answer.body.contains(title),
-            "{path}: {answer:?}"
-        );
+        ensure!(answer.status == 200 && answer.body.contains(title), "{path}: {answer:?}");
     }
     Ok(())
 }
@@ -185,23 +148,11 @@ fn lets_in_by_bosh() -> Result<()> {
         "<body xmlns='http://jabber.org/protocol/httpbind' xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' \
          rid='1000' to='{DOMAIN}' ver='1.6' wait='5' hold='1' content='text/xml; charset=utf-8'/>"
     );
-    let headers = [
-        ("Host", DOMAIN),
-        ("Content-Type", "text/xml; charset=utf-8"),
-    ];
+    let headers = [("Host", DOMAIN), ("Content-Type", "text/xml; charset=utf-8")];
     let answer = http::request(prosody.http(), "POST", "/http-bind", &headers, &open)?;
     ensure!(answer.status == 200, "{answer:?}");
-    ensure!(
-        answer.body.contains("<mechanism>ANONYMOUS</mechanism>"),
-        "no anonymous sign-in: {}",
-        answer.body
-    );
-    let sid = answer
-        .body
-        .split("sid='")
-        .nth(1)
-        .and_then(|rest| rest.split('\'').next())
-        .ok_or("no session")?;
+    ensure!(answer.body.contains("<mechanism>ANONYMOUS</mechanism>"), "no anonymous sign-in: {}", answer.body);
+    let sid = answer.body.split("sid='").nth(1).and_then(|rest| rest.split('\'').next()).ok_or("no session")?;
     let sign_in = format!(
         "<body xmlns='http://jabber.org/protocol/httpbind' rid='1001' sid='{sid}'>\
          <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/></body>"
@@ -223,10 +174,7 @@ fn lets_in_by_websocket() -> Result<()> {
         ),
         "<presence",
     )?;
-    ensure!(
-        answer.contains("not-allowed"),
-        "a guest created a room: {answer}"
-    );
+    ensure!(answer.contains("not-allowed"), "a guest created a room: {answer}");
     Ok(())
 }
 
@@ -262,9 +210,6 @@ fn takes_the_focus() -> Result<()> {
 fn stops_and_starts() -> Result<()> {
     let mut prosody = Prosody::start()?;
     prosody.stop();
-    ensure!(
-        http::get(prosody.http(), "/http-bind").is_err(),
-        "it answers after its end"
-    );
+    ensure!(http::get(prosody.http(), "/http-bind").is_err(), "it answers after its end");
     prosody.start_again()
 }

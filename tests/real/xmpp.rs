@@ -31,44 +31,29 @@ impl<S: Read + Write> Client<S> {
     /// Upgrades to a WebSocket at `/xmpp-websocket` of `host`, and opens the XMPP stream to `domain`.
     pub(crate) fn open(stream: S, host: &str, domain: &str) -> Result<Self> {
         let mut request = format!("ws://{host}/xmpp-websocket?room=rig").into_client_request()?;
-        request
-            .headers_mut()
-            .insert("Sec-WebSocket-Protocol", "xmpp".parse()?);
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "xmpp".parse()?);
         let (socket, answer) = client(request, stream).map_err(|e| format!("no WebSocket: {e}"))?;
         let protocol = answer.headers().get("Sec-WebSocket-Protocol");
-        ensure!(
-            protocol.is_some_and(|value| value == "xmpp"),
-            "sub-protocol {protocol:?}"
-        );
+        ensure!(protocol.is_some_and(|value| value == "xmpp"), "sub-protocol {protocol:?}");
         let mut client = Self { socket };
         client.stream(domain, "<mechanism>ANONYMOUS</mechanism>")?;
         Ok(client)
     }
 
     fn stream(&mut self, domain: &str, feature: &str) -> Result<()> {
-        let open = format!(
-            "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{domain}' version='1.0'/>"
-        );
+        let open = format!("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{domain}' version='1.0'/>");
         self.ask(&open, feature).map(|_| ())
     }
 
     /// Signs in anonymously and binds; gives the address that the server chose.
     pub(crate) fn sign_in(&mut self, domain: &str) -> Result<String> {
-        self.ask(
-            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>",
-            "<success",
-        )?;
+        self.ask("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>", "<success")?;
         self.stream(domain, "urn:ietf:params:xml:ns:xmpp-bind")?;
         let bind = "<iq xmlns='jabber:client' type='set' id='bind1'>\
                     <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
         let answer = self.ask(bind, "bind1")?;
-        let jid = answer
-            .split_once("<jid>")
-            .and_then(|(_, rest)| rest.split_once("</jid>"));
-        Ok(jid
-            .ok_or_else(|| format!("no address in {answer}"))?
-            .0
-            .to_owned())
+        let jid = answer.split_once("<jid>").and_then(|(_, rest)| rest.split_once("</jid>"));
+        Ok(jid.ok_or_else(|| format!("no address in {answer}"))?.0.to_owned())
     }
 
     /// Sends, and waits for a message that contains `expected`.
@@ -83,9 +68,7 @@ impl<S: Read + Write> Client<S> {
                 }
                 Ok(_) => {}
                 Err(e) => {
-                    return Err(
-                        format!("no {expected} ({e}); after {stanza} came only: {seen}").into(),
-                    );
+                    return Err(format!("no {expected} ({e}); after {stanza} came only: {seen}").into());
                 }
             }
         }
@@ -127,22 +110,14 @@ impl Focus {
             let _ = write!(proof, "{byte:02x}");
         }
         stream.write_all(format!("<handshake>{proof}</handshake>").as_bytes())?;
-        let answer = read_until(&mut stream, &mut text, |text| {
-            text.find('>').map(|end| end + 1)
-        })?;
-        ensure!(
-            answer.contains("<handshake"),
-            "the server does not take the focus: {answer}{text}"
-        );
+        let answer = read_until(&mut stream, &mut text, |text| text.find('>').map(|end| end + 1))?;
+        ensure!(answer.contains("<handshake"), "the server does not take the focus: {answer}{text}");
         stream.set_read_timeout(None)?;
         let (mut reader, domain) = (stream.try_clone()?, domain.to_owned());
         let thread = std::thread::spawn(move || {
             let _: std::result::Result<(), Trouble> = grant_all(&mut reader, &mut text, &domain);
         });
-        Ok(Self {
-            stream,
-            thread: Some(thread),
-        })
+        Ok(Self { stream, thread: Some(thread) })
     }
 }
 
@@ -157,9 +132,7 @@ fn grant_all(stream: &mut TcpStream, text: &mut String, domain: &str) -> Result<
         let (Some(from), Some(id)) = (attribute(head, "from"), attribute(head, "id")) else {
             continue;
         };
-        let room = stanza
-            .find("<conference")
-            .and_then(|start| attribute(&stanza[start..], "room"));
+        let room = stanza.find("<conference").and_then(|start| attribute(&stanza[start..], "room"));
         let to = attribute(head, "to").unwrap_or_default();
         let answer = match room {
             Some(room) => {
@@ -185,11 +158,7 @@ fn grant_all(stream: &mut TcpStream, text: &mut String, domain: &str) -> Result<
 }
 
 /// Reads until `end` finds where the first piece ends, and takes that piece off.
-fn read_until(
-    stream: &mut TcpStream,
-    text: &mut String,
-    end: impl Fn(&str) -> Option<usize>,
-) -> Result<String> {
+fn read_until(stream: &mut TcpStream, text: &mut String, end: impl Fn(&str) -> Option<usize>) -> Result<String> {
     loop {
         if let Some(end) = end(text) {
             return Ok(text.drain(..end).collect());
