@@ -3,6 +3,7 @@
 
 mod aws_proxy;
 mod certificate;
+mod conductor;
 mod dns;
 mod http;
 mod moto;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = libtest_mimic::Arguments::from_args();
-    let tests = [aws_proxy::tests(), dns::tests(), moto::tests(), nginx::tests(), prosody::tests()];
+    let tests = [aws_proxy::tests(), conductor::tests(), dns::tests(), moto::tests(), nginx::tests(), prosody::tests()];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
     libtest_mimic::run(&args, tests.into_iter().flatten().collect()).exit_code()
 }
