@@ -681,28 +681,34 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// moto, the conductor and the proxy, and what one sees through the proxy.
 struct Theatre {
-    proxy: Proxy,
     conductor: Conductor,
-    moto: Moto,
+    /// By the proxy.
+    aws: Clients,
     it: Seeded,
     runtime: tokio::runtime::Runtime,
+    _proxy: Proxy,
+    _moto: Moto,
 }
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 impl Theatre {
     fn open() -> Result<Self> {
+        Self::with(Timing::QUICK)
+    }
+
+    fn with(timing: Timing) -> Result<Self> {
         let moto = Moto::start()?;
         let it = block_on(seed(&moto, "rig", "meet.example.test"))??;
-        let conductor = Conductor::start(&moto, &it, Timing::QUICK)?;
+        let conductor = Conductor::start(&moto, &it, timing)?;
         let proxy = Proxy::start(moto.address(), conductor.stage())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { proxy, conductor, moto, it, runtime })
+        Ok(Self { aws: proxy.clients(), conductor, it, runtime, _proxy: proxy, _moto: moto })
     }
 
     /// Gives the deployment's id.
     fn scale(&self, desired: i32, force: bool) -> Result<String> {
-        let ecs = self.proxy.clients().ecs;
+        let ecs = &self.aws.ecs;
         let update = ecs.update_service().cluster(&self.it.cluster).service(&self.it.service);
         let done = self.runtime.block_on(update.desired_count(desired).force_new_deployment(force).send())?;
         let id = done.service().and_then(|it| it.deployments().first()?.id()).ok_or("no deployment")?;
@@ -710,14 +716,14 @@ impl Theatre {
     }
 
     fn service(&self) -> Result<ecs::Service> {
-        let ecs = self.proxy.clients().ecs;
+        let ecs = &self.aws.ecs;
         let ask = ecs.describe_services().cluster(&self.it.cluster).services(&self.it.service);
         let seen = self.runtime.block_on(ask.send())?;
         seen.services.and_then(|mut all| all.pop()).ok_or_else(|| "no service".into())
     }
 
     fn tasks(&self, status: ecs::DesiredStatus) -> Result<Vec<ecs::Task>> {
-        let ecs = self.proxy.clients().ecs;
+        let ecs = &self.aws.ecs;
         let list = ecs.list_tasks().cluster(&self.it.cluster).service_name(&self.it.service).desired_status(status);
         let arns = self.runtime.block_on(list.send())?.task_arns.unwrap_or_default();
         if arns.is_empty() {
@@ -731,7 +737,7 @@ impl Theatre {
     fn targets(&self) -> Result<Vec<(String, String)>> {
         let mut all = Vec::new();
         for group in [&self.it.web_group, &self.it.media_group] {
-            let ask = self.proxy.clients().elb.describe_target_health().target_group_arn(group);
+            let ask = self.aws.elb.describe_target_health().target_group_arn(group);
             for target in self.runtime.block_on(ask.send())?.target_health_descriptions() {
                 let health = target.target_health().ok_or("no health")?;
                 let reason = health.reason().map_or(String::new(), |it| it.as_str().to_owned());
@@ -762,7 +768,7 @@ impl Theatre {
     }
 
     fn lines(&self, prefix: &str) -> Result<Vec<String>> {
-        let logs = self.proxy.clients().logs;
+        let logs = &self.aws.logs;
         let ask = logs.filter_log_events().log_group_name(&self.it.log_group).log_stream_name_prefix(prefix);
         let seen = self.runtime.block_on(ask.send())?;
         Ok(seen.events.unwrap_or_default().into_iter().filter_map(|event| event.message).collect())
@@ -793,7 +799,9 @@ fn starts() -> Result<()> {
         (way.last()? == "RUNNING HEALTHY" && targets.last()? == "healthy").then_some(())
     })?;
     let all = ["PROVISIONING UNKNOWN", "PENDING UNKNOWN", "ACTIVATING UNKNOWN", "RUNNING UNKNOWN", "RUNNING HEALTHY"];
-    ensure!(way == all, "the way was {way:?}");
+    // A busy machine may miss a state; none may come out of turn.
+    let order: Vec<_> = way.iter().map(|seen| all.iter().position(|it| it == seen)).collect();
+    ensure!(way.len() >= 3 && order.is_sorted() && !order.contains(&None), "the way was {way:?}");
     ensure!(targets.first().map(String::as_str) == Some("initial"), "targets {targets:?}");
 
     let task = it.until_healthy()?;
@@ -827,7 +835,8 @@ fn starts() -> Result<()> {
 }
 
 fn stops() -> Result<()> {
-    let it = Theatre::open()?;
+    let long = Duration::from_secs(2);
+    let it = Theatre::with(Timing { draining: long, stopping: long, ..Timing::QUICK })?;
     it.scale(1, true)?;
     let task = it.until_healthy()?;
     it.scale(0, false)?;
@@ -958,7 +967,7 @@ fn stopped_by_hand() -> Result<()> {
     let it = Theatre::open()?;
     it.scale(1, true)?;
     let first = it.until_healthy()?;
-    let ecs = it.proxy.clients().ecs;
+    let ecs = &it.aws.ecs;
     let stop = ecs.stop_task().cluster(&it.it.cluster).task(first.task_arn().unwrap_or_default()).reason("by hand");
     it.runtime.block_on(stop.send())?;
     let second = wait_for("another task", LIMIT, || it.one().filter(|task| task.task_arn() != first.task_arn()))?;
@@ -986,13 +995,7 @@ fn people() -> Result<()> {
     ensure!(age.as_secs().abs() < 5, "written {age:?} ago");
     let id = task.task_arn().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
     let streams = it.runtime.block_on(
-        it.moto
-            .clients()
-            .logs
-            .describe_log_streams()
-            .log_group_name(&it.it.log_group)
-            .log_stream_name_prefix("occ")
-            .send(),
+        it.aws.logs.describe_log_streams().log_group_name(&it.it.log_group).log_stream_name_prefix("occ").send(),
     )?;
     let stream = streams.log_streams()[0].log_stream_name().unwrap_or_default().to_owned();
     ensure!(stream == format!("occupancy/occupancy/{id}"), "{stream}");
@@ -1006,7 +1009,7 @@ fn people() -> Result<()> {
 
     // A protected task is not scaled in.
     let protect = |on: bool| -> Result<()> {
-        let ecs = it.proxy.clients().ecs;
+        let ecs = &it.aws.ecs;
         let ask = ecs.update_task_protection().cluster(&it.it.cluster).tasks(task.task_arn().unwrap_or_default());
         it.runtime.block_on(ask.protection_enabled(on).send())?;
         Ok(())

@@ -9,6 +9,7 @@ mod http;
 mod moto;
 mod needs;
 mod nginx;
+mod platform;
 mod process;
 mod prosody;
 mod xmpp;
@@ -16,8 +17,18 @@ mod xmpp;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = libtest_mimic::Arguments::from_args();
-    let tests = [aws_proxy::tests(), conductor::tests(), dns::tests(), moto::tests(), nginx::tests(), prosody::tests()];
+    let mut args = libtest_mimic::Arguments::from_args();
+    // They mostly wait, so more of them than there are cores.
+    args.test_threads.get_or_insert(4);
+    let tests = [
+        aws_proxy::tests(),
+        conductor::tests(),
+        dns::tests(),
+        moto::tests(),
+        nginx::tests(),
+        platform::tests(),
+        prosody::tests(),
+    ];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
     libtest_mimic::run(&args, tests.into_iter().flatten().collect()).exit_code()
 }

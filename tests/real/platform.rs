@@ -1,0 +1,212 @@
+//! All components together, and the binary before them: a platform that meetctl can start, prove and stop.
+//!
+//! ```text
+//! meetctl ─┬─ AWS_ENDPOINT_URL ──► aws_proxy ──► moto ◄── conductor
+//!          ├─ DNS, port 53 ──────► Knot (name servers and resolver)
+//!          └─ TLS, port 443 ─────► nginx ──► Prosody ◄── focus
+//! ```
+//!
+//! Everything has an address of its own in `127.0.0.0/8`, with the ports of the real thing.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use crate::aws_proxy::Proxy;
+use crate::certificate::Authority;
+use crate::conductor::{Conductor, Timing};
+use crate::dns::{Dns, ask};
+use crate::moto::{ACCOUNT, Moto, REGION, Seeded, seed};
+use crate::needs::{Need, test};
+use crate::nginx::{Nginx, Site};
+use crate::process::{Result, at, block_on, ensure, loopback, output};
+use crate::prosody::{self, Prosody};
+use crate::xmpp::Focus;
+
+/// What all of it needs.
+pub(crate) const ALL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot, Need::LowPorts];
+
+pub(crate) const NAME: &str = "rig";
+pub(crate) const ZONE: &str = "example.test";
+pub(crate) const HOST: &str = "meet";
+
+pub(crate) struct Platform {
+    pub(crate) proxy: Proxy,
+    pub(crate) conductor: Conductor,
+    pub(crate) moto: Moto,
+    pub(crate) nginx: Nginx,
+    pub(crate) dns: Dns,
+    pub(crate) it: Seeded,
+    /// Where load balancer and web server are.
+    pub(crate) web: Ipv4Addr,
+    _focus: Focus,
+    _prosody: Prosody,
+    folder: TempDir,
+}
+
+impl Platform {
+    /// The good platform, at standby.
+    pub(crate) fn start() -> Result<Self> {
+        Self::with(Site::GOOD)
+    }
+
+    pub(crate) fn with(site: Site) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let domain = format!("{HOST}.{ZONE}");
+        let moto = Moto::start()?;
+        let it = block_on(seed(&moto, NAME, &domain))??;
+        let conductor = Conductor::start(&moto, &it, Timing::QUICK)?;
+        let proxy = Proxy::start(moto.address(), conductor.stage())?;
+
+        let prosody = Prosody::start()?;
+        let focus = Focus::connect(prosody.component(), prosody::DOMAIN, prosody::SECRET)?;
+        let authority = Authority::new()?;
+        let root = authority.write_root(folder.path())?;
+        let web = loopback();
+        let nginx = Nginx::start(site, &domain, at(web, 443), prosody.http(), &authority)?;
+
+        // The load balancer's own name: moto gives it, and we are its authority.
+        let (label, balancers) = it.balancer_dns.split_once('.').ok_or("a balancer without a domain")?;
+        let name_server = loopback();
+        let names: [(&str, Ipv4Addr); 1] = [(HOST, web)];
+        let label = label.to_lowercase();
+        let balancer: [(&str, Ipv4Addr); 1] = [(label.as_str(), web)];
+        let dns = Dns::start(at(name_server, 53), name_server, &[(ZONE, &names), (balancers, &balancer)])?;
+
+        let platform = Self { proxy, conductor, moto, nginx, dns, it, web, _focus: focus, _prosody: prosody, folder };
+        let root = root.to_string_lossy();
+        std::fs::write(
+            platform.config(),
+            format!(
+                "[platform]
+name    = \"{NAME}\"
+domain  = \"{domain}\"
+region  = \"{REGION}\"
+account = \"{ACCOUNT}\"
+
+[dns]
+servers = [\"{name_server}\"]
+
+[tls]
+ca_file = \"{root}\"
+
+[probe]
+media = false
+"
+            ),
+        )?;
+        Ok(platform)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("meetctl.toml")
+    }
+
+    /// Runs the binary to its end, with nothing of this machine's settings: no home, no profile, no terminal.
+    pub(crate) fn meetctl(&self, args: &[&str]) -> Result<Run> {
+        let limit = Duration::from_secs(60);
+        let home = self.folder.path().join("home");
+        std::fs::create_dir_all(&home)?;
+        let (out, err) = (home.join("stdout"), home.join("stderr"));
+        let began = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_meetctl"))
+            .arg("--config")
+            .arg(self.config())
+            .args(args)
+            .current_dir(&home)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &home)
+            .env("AWS_ENDPOINT_URL", self.proxy.endpoint())
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(File::create(&out)?)
+            .stderr(File::create(&err)?)
+            .spawn()?;
+        let code = loop {
+            if let Some(status) = child.try_wait()? {
+                break status.code();
+            }
+            if began.elapsed() > limit {
+                child.kill()?;
+                child.wait()?;
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let text = |file| std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(Run { args: args.join(" "), code, stdout: text(out)?, stderr: text(err)?, took: began.elapsed() })
+    }
+}
+
+/// What a run of the binary came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    args: String,
+    /// `None`: ended by a signal, or by us after a minute.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    took: Duration,
+}
+
+impl Run {
+    /// Fails unless it ended with this code.
+    pub(crate) fn exits(self, code: i32) -> Result<Self> {
+        ensure!(self.code == Some(code), "expected exit code {code} of {self}");
+        Ok(self)
+    }
+
+    /// Fails unless it said this, to stdout or to stderr.
+    pub(crate) fn says(self, part: &str) -> Result<Self> {
+        ensure!(self.stdout.contains(part) || self.stderr.contains(part), "expected {part:?} of {self}");
+        Ok(self)
+    }
+
+    pub(crate) fn does_not_say(self, part: &str) -> Result<Self> {
+        ensure!(!self.stdout.contains(part) && !self.stderr.contains(part), "not expected: {part:?} of {self}");
+        Ok(self)
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "`meetctl {}`, which ended with {:?} after {:?}", self.args, self.code, self.took)?;
+        writeln!(f, "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr)
+    }
+}
+
+// --- The tests of the whole ----------------------------------------------------------------------
+
+pub(crate) fn tests() -> Vec<Trial> {
+    const ALL_AND_CURL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot, Need::LowPorts, Need::Curl];
+    vec![test("platform::names_lead_to_a_jitsi_that_curl_trusts", ALL_AND_CURL, names_lead_to_jitsi)]
+}
+
+/// The way that meetctl will go, gone by hand: the configured server knows the name, the name leads to where
+/// the balancer's name leads, and there is Jitsi with a certificate of the configured root.
+fn names_lead_to_jitsi() -> Result<()> {
+    let platform = Platform::start()?;
+    let config: toml::Table = std::fs::read_to_string(platform.config())?.parse()?;
+    let server = config["dns"]["servers"][0].as_str().ok_or("no server")?;
+    let server = at(server.parse()?, 53);
+    let found = ask(server, &platform.it.domain)?;
+    let balancer = ask(server, &platform.it.balancer_dns.to_lowercase())?;
+    ensure!(found == [platform.web] && balancer == found, "{found:?}, balancer {balancer:?}");
+    let root = config["tls"]["ca_file"].as_str().ok_or("no root")?;
+    let domain = &platform.it.domain;
+    let (resolve, url) = (format!("{domain}:443:{}", found[0]), format!("https://{domain}/"));
+    let args = ["-sS", "-m", "10", "--noproxy", "*", "--cacert", root, "--resolve", &resolve, &url];
+    let out = output("curl", &args, "")?;
+    let page = String::from_utf8_lossy(&out.stdout);
+    ensure!(page.contains("<title>Jitsi Meet</title>"), "{page}{}", String::from_utf8_lossy(&out.stderr));
+    Ok(())
+}
