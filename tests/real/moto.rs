@@ -53,28 +53,38 @@ const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 /// The Python of a venv below `target/` in which the pinned moto is installed; makes it once.
 pub(crate) fn installed() -> Result<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _here = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    static HERE: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut here = HERE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(python) = &*here {
+        return Ok(python.clone());
+    }
+    let python = install()?;
+    *here = Some(python.clone());
+    Ok(python)
+}
 
+fn install() -> Result<PathBuf> {
     let mark = REQUIREMENTS
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("moto-{mark:016x}"));
     let python = folder.join("bin/python");
     let ready = folder.join("ready");
-    if ready.exists() {
+    // Its Python may have been taken away meanwhile, or belong to somebody else.
+    let works = || ready.exists() && run(Command::new(&python).arg("--version")).is_ok();
+    if works() {
         return Ok(python);
     }
     std::fs::create_dir_all(&folder)?;
     let lock = std::fs::File::create(folder.with_extension("lock"))?;
     lock.lock()?; // another run of the tests may be at it
-    if ready.exists() {
+    if works() {
         return Ok(python);
     }
     let requirements = folder.join("requirements.txt");
-    std::fs::write(&requirements, REQUIREMENTS)?;
     let system = find("python3").ok_or("no python3")?;
-    run(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
+    run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    std::fs::write(&requirements, REQUIREMENTS)?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"])
         .arg(&requirements))?;
