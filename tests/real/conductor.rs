@@ -588,7 +588,11 @@ impl Player {
                     "healthStatus": health, "cpu": "256", "memory": "1024",
                     "networkInterfaces": [{"attachmentId": "eni", "privateIpv4Address": task.address}],
                 });
-                if let Some((code, reason)) = exit.get(name) {
+                if name == "config" && matches!(status, "RUNNING" | "STOPPED") {
+                    // It has written its files and ended.
+                    container["lastStatus"] = json!("STOPPED");
+                    container["exitCode"] = json!(0);
+                } else if let Some((code, reason)) = exit.get(name) {
                     container["exitCode"] = json!(code);
                     if !reason.is_empty() {
                         container["reason"] = json!(reason);
@@ -619,7 +623,7 @@ impl Player {
 
     /// Every container logs a line when it starts.
     async fn greet(&self, task: &Task) -> Result<()> {
-        for (name, _, _) in self.images.iter().filter(|(name, ..)| name != "occupancy") {
+        for (name, _, _) in self.images.iter().filter(|(.., essential)| *essential) {
             self.log(name, task, &[format!("{name} is starting")]).await?;
         }
         Ok(())
@@ -812,6 +816,7 @@ fn starts() -> Result<()> {
     let containers: Vec<_> =
         task.containers().iter().filter_map(|it| Some((it.name()?, it.health_status()?.as_str()))).collect();
     let expected = [
+        ("config", "UNKNOWN"),
         ("web", "HEALTHY"),
         ("prosody", "HEALTHY"),
         ("jicofo", "HEALTHY"),
@@ -857,7 +862,7 @@ fn stops() -> Result<()> {
         gone.stopped_reason().is_some_and(|it| it.starts_with("Scaling activity initiated by (deployment ecs-svc/")),
         "{gone:?}"
     );
-    ensure!(gone.stopped_at().is_some() && gone.containers()[0].exit_code() == Some(143), "{gone:?}");
+    ensure!(gone.stopped_at().is_some() && gone.containers()[1].exit_code() == Some(143), "{gone:?}");
     ensure!(it.tasks(ecs::DesiredStatus::Running)?.is_empty(), "a task is left");
     ensure!(it.targets()?.is_empty(), "targets are left: {:?}", it.targets());
     let service = it.service()?;

@@ -47,7 +47,8 @@ use crate::process::{Result, Server, block_on, ensure, free_port, loopback};
 /// The only account that moto has.
 pub(crate) const ACCOUNT: &str = "123456789012";
 pub(crate) const REGION: &str = "us-west-2";
-pub(crate) const CONTAINERS: [&str; 5] = ["web", "prosody", "jicofo", "jvb", "occupancy"];
+/// `config` writes files and ends; `occupancy` counts people; neither is essential.
+pub(crate) const CONTAINERS: [&str; 6] = ["config", "web", "prosody", "jicofo", "jvb", "occupancy"];
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 
@@ -308,7 +309,7 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
     let mut groups = Vec::new();
     for (what, target, port, check_port, path, listener, listener_port) in [
         ("web", elb::ProtocolEnum::Tcp, 8000, "8000", "/", elb::ProtocolEnum::Tls, 443),
-        ("media", elb::ProtocolEnum::Udp, 10_000, "8080", "/about/health", elb::ProtocolEnum::Udp, 10_000),
+        ("jvb", elb::ProtocolEnum::Udp, 10_000, "8080", "/about/health", elb::ProtocolEnum::Udp, 10_000),
     ] {
         let made = aws
             .elb
@@ -423,6 +424,12 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
 /// Streams are `PREFIX/CONTAINER/TASK`, the prefix being the container's name, as the contract has it for
 /// `occupancy/occupancy/TASK`.
 fn container_definition(name: &str, log_group: &str) -> Result<ecs::ContainerDefinition> {
+    let essential = !matches!(name, "config" | "occupancy");
+    let image = match name {
+        "config" => "web",
+        "occupancy" => "jvb",
+        same => same,
+    };
     let logs = ecs::LogConfiguration::builder()
         .log_driver(ecs::LogDriver::Awslogs)
         .options("awslogs-group", log_group)
@@ -431,12 +438,12 @@ fn container_definition(name: &str, log_group: &str) -> Result<ecs::ContainerDef
         .build()?;
     let mut container = ecs::ContainerDefinition::builder()
         .name(name)
-        .image(format!("ghcr.io/jitsi/{}:stable-11146-2", if name == "occupancy" { "jvb" } else { name }))
-        .essential(name != "occupancy")
+        .image(format!("ghcr.io/jitsi/{image}:stable-11146-2"))
+        .essential(essential)
         .cpu(256)
         .memory(1024)
         .log_configuration(logs);
-    if name != "occupancy" {
+    if essential {
         let check = ["CMD-SHELL", "true"].map(String::from).to_vec();
         container = container.health_check(ecs::HealthCheck::builder().set_command(Some(check)).build()?);
     }

@@ -58,6 +58,15 @@ impl Need {
     }
 }
 
+/// Whether the well-known ports can be used on an address of our own.
+pub(crate) fn low_ports() -> bool {
+    static LOW: OnceLock<bool> = OnceLock::new();
+    *LOW.get_or_init(|| {
+        let own = crate::process::loopback();
+        own != Ipv4Addr::LOCALHOST && [53, 443].iter().all(|port| TcpListener::bind((own, *port)).is_ok())
+    })
+}
+
 /// A test of real components: runs when everything it needs is there.
 pub(crate) fn test(name: &str, needs: &'static [Need], body: fn() -> Result<()>) -> Trial {
     Trial::ignorable_test(name, move || {

@@ -6,7 +6,8 @@
 //!          └─ TLS, port 443 ─────► nginx ──► Prosody ◄── focus
 //! ```
 //!
-//! Everything has an address of its own in `127.0.0.0/8`, with the ports of the real thing.
+//! As root on Linux, everything has an address of its own in `127.0.0.0/8` with the ports of the real thing; else the
+//! configuration names free ports.
 
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -22,14 +23,14 @@ use crate::certificate::Authority;
 use crate::conductor::{Conductor, Timing};
 use crate::dns::{Dns, ask};
 use crate::moto::{ACCOUNT, Moto, REGION, Seeded, seed};
-use crate::needs::{Need, test};
+use crate::needs::{Need, low_ports, test};
 use crate::nginx::{Nginx, Site};
-use crate::process::{Result, at, block_on, ensure, loopback, output};
+use crate::process::{Result, at, block_on, ensure, free_port, loopback, output};
 use crate::prosody::{self, Prosody};
 use crate::xmpp::Focus;
 
 /// What all of it needs.
-pub(crate) const ALL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot, Need::LowPorts];
+pub(crate) const ALL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot];
 
 pub(crate) const NAME: &str = "rig";
 pub(crate) const ZONE: &str = "example.test";
@@ -68,7 +69,8 @@ impl Platform {
         let authority = Authority::new()?;
         let root = authority.write_root(folder.path())?;
         let web = loopback();
-        let nginx = Nginx::start(site, &domain, at(web, 443), prosody.http(), &authority)?;
+        let port = |ip, usual| if low_ports() { Ok(at(ip, usual)) } else { free_port(ip) };
+        let nginx = Nginx::start(site, &domain, port(web, 443)?, prosody.http(), &authority)?;
 
         // The load balancer's own name: moto gives it, and we are its authority.
         let (label, balancers) = it.balancer_dns.split_once('.').ok_or("a balancer without a domain")?;
@@ -76,10 +78,11 @@ impl Platform {
         let names: [(&str, Ipv4Addr); 1] = [(HOST, web)];
         let label = label.to_lowercase();
         let balancer: [(&str, Ipv4Addr); 1] = [(label.as_str(), web)];
-        let dns = Dns::start(at(name_server, 53), name_server, &[(ZONE, &names), (balancers, &balancer)])?;
+        let dns = Dns::start(port(name_server, 53)?, name_server, &[(ZONE, &names), (balancers, &balancer)])?;
 
         let platform = Self { proxy, conductor, moto, nginx, dns, it, web, _focus: focus, _prosody: prosody, folder };
-        let root = root.to_string_lossy();
+        let (root, server, door) = (root.to_string_lossy(), platform.dns.address(), platform.nginx.address().port());
+        let authorities = server.port();
         std::fs::write(
             platform.config(),
             format!(
@@ -90,13 +93,15 @@ region  = \"{REGION}\"
 account = \"{ACCOUNT}\"
 
 [dns]
-servers = [\"{name_server}\"]
+servers = [\"{server}\"]
+port = {authorities}
 
 [tls]
 ca_file = \"{root}\"
 
 [probe]
 media = false
+https_port = {door}
 "
             ),
         )?;
@@ -187,7 +192,7 @@ impl std::fmt::Display for Run {
 // --- The tests of the whole ----------------------------------------------------------------------
 
 pub(crate) fn tests() -> Vec<Trial> {
-    const ALL_AND_CURL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot, Need::LowPorts, Need::Curl];
+    const ALL_AND_CURL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot, Need::Curl];
     vec![test("platform::names_lead_to_a_jitsi_that_curl_trusts", ALL_AND_CURL, names_lead_to_jitsi)]
 }
 
@@ -197,13 +202,14 @@ fn names_lead_to_jitsi() -> Result<()> {
     let platform = Platform::start()?;
     let config: toml::Table = std::fs::read_to_string(platform.config())?.parse()?;
     let server = config["dns"]["servers"][0].as_str().ok_or("no server")?;
-    let server = at(server.parse()?, 53);
+    let server = server.parse()?;
     let found = ask(server, &platform.it.domain)?;
     let balancer = ask(server, &platform.it.balancer_dns.to_lowercase())?;
     ensure!(found == [platform.web] && balancer == found, "{found:?}, balancer {balancer:?}");
     let root = config["tls"]["ca_file"].as_str().ok_or("no root")?;
     let domain = &platform.it.domain;
-    let (resolve, url) = (format!("{domain}:443:{}", found[0]), format!("https://{domain}/"));
+    let port = config["probe"]["https_port"].as_integer().ok_or("no port")?;
+    let (resolve, url) = (format!("{domain}:{port}:{}", found[0]), format!("https://{domain}:{port}/"));
     let args = ["-sS", "-m", "10", "--noproxy", "*", "--cacert", root, "--resolve", &resolve, &url];
     let out = output("curl", &args, "")?;
     let page = String::from_utf8_lossy(&out.stdout);
