@@ -1,0 +1,154 @@
+//! How a job ended: outcomes, failures, and the one table of exit codes.
+
+use serde::Serialize;
+
+use crate::domain::cause::LogTail;
+use crate::domain::observed::Blindness;
+use crate::domain::plan::Refusal;
+use crate::world::{CloudError, CloudErrorKind};
+
+/// How a job that was done ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    NothingToDo,
+    /// The answer is bad, and known.
+    Unhealthy,
+    /// Something that the answer needs could not be read.
+    CannotTell,
+}
+
+impl Outcome {
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Done | Self::NothingToDo => 0,
+            Self::Unhealthy => 8,
+            Self::CannotTell => 9,
+        }
+    }
+}
+
+/// Why a job could not be done; each kind is an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Bug,
+    Usage,
+    Configuration,
+    NoAccess,
+    Refused,
+    TimedOut,
+    Outside,
+    /// A condition that failed for certain.
+    Broken,
+    Unseen,
+    Interrupted,
+    Terminated,
+}
+
+impl Kind {
+    /// The exit code. A number is never used for anything else again.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Bug => 1,
+            Self::Usage => 2,
+            Self::Configuration => 3,
+            Self::NoAccess => 4,
+            Self::Refused => 5,
+            Self::TimedOut => 6,
+            Self::Outside => 7,
+            Self::Broken => 8,
+            Self::Unseen => 9,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+}
+
+/// What failed, why, and what to do next. Built in many places, rendered in one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub kind: Kind,
+    pub what: String,
+    /// The chain of causes, nearest first.
+    pub why: Vec<String>,
+    pub next: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogTail>,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), why: Vec::new(), next: Vec::new(), log: None }
+    }
+
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next.push(next.into());
+        self
+    }
+}
+
+impl From<Blindness> for Kind {
+    fn from(because: Blindness) -> Self {
+        match because {
+            Blindness::SignIn | Blindness::Denied => Self::NoAccess,
+            Blindness::Throttled | Blindness::Unreachable | Blindness::Garbled => Self::Outside,
+            Blindness::NotAsked => Self::Bug,
+        }
+    }
+}
+
+/// What to do when something could not be seen.
+pub fn advice(because: Blindness) -> &'static str {
+    match because {
+        Blindness::SignIn => "sign in again: `aws sso login`, or set AWS_PROFILE to a profile with credentials",
+        Blindness::Denied => "ask for that permission; docs/reference/iam.md lists what each command needs",
+        Blindness::Throttled => "wait a minute, then run the same command again",
+        Blindness::Unreachable => "check this machine's network and the region, then run the same command again",
+        Blindness::Garbled => "run the same command again; with `-v` it shows what AWS answered",
+        Blindness::NotAsked => "this is a bug in meetctl: please report it",
+    }
+}
+
+impl From<CloudError> for Failure {
+    fn from(error: CloudError) -> Self {
+        let (kind, next) = match error.kind {
+            CloudErrorKind::SignIn => (Kind::NoAccess, advice(Blindness::SignIn)),
+            CloudErrorKind::Denied => (Kind::NoAccess, advice(Blindness::Denied)),
+            CloudErrorKind::Throttled => (Kind::Outside, advice(Blindness::Throttled)),
+            CloudErrorKind::Unreachable => (Kind::Outside, advice(Blindness::Unreachable)),
+            CloudErrorKind::Garbled => (Kind::Outside, advice(Blindness::Garbled)),
+            CloudErrorKind::Refused => (Kind::Outside, "read AWS's words above; then run the same command again"),
+            CloudErrorKind::Gone => {
+                (Kind::Outside, "run `meetctl status`: somebody has removed a part of the platform")
+            }
+        };
+        Self::new(kind, format!("{} gave no answer to build on", error.what)).because(error.why).next(next)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let what = refusal.to_string();
+        match refusal {
+            Refusal::Blind { because, why, .. } => Self::new(because.into(), what).because(why).next(advice(because)),
+            Refusal::MeetingInProgress { .. } => Self::new(Kind::Refused, what)
+                .next("wait for them: `meetctl down --when-empty`")
+                .next("or end their meeting: `meetctl down --cut-meetings`"),
+            Refusal::MeetingUnknown { why } => Self::new(Kind::Refused, what)
+                .because(why)
+                .next("ask whether anybody is still in a meeting; then `meetctl down --cut-meetings`"),
+            Refusal::Contested { why } => Self::new(Kind::Refused, what)
+                .because(why)
+                .next("find out who it is (`meetctl status`), then run the same command again"),
+        }
+    }
+}

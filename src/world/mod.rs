@@ -1,0 +1,164 @@
+//! The outside: three ports, and all that stands behind them.
+
+pub mod aws;
+pub mod net;
+pub mod sandbox;
+mod trust;
+
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::trust::Trust;
+use crate::clock::Clock;
+use crate::domain::name::{DeploymentId, Host, TargetGroupArn, TaskId};
+use crate::domain::observed::{
+    Balancer, Blindness, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task, Unreadable,
+};
+
+/// All that is outside of the process. `aws::world` and `sandbox::world` build one.
+pub struct World {
+    pub cloud: Box<dyn Cloud>,
+    pub net: Box<dyn Net>,
+    pub clock: Clock,
+    /// The certification authorities that participants' browsers trust, and the user's own.
+    pub trust: Trust,
+}
+
+/// The AWS account, in the domain's words.
+///
+/// A reader returns `Ok(None)` when the thing does not exist and `Err` when it could not be read. A writer is
+/// idempotent, and returns once accepted, not once effective.
+#[async_trait]
+pub trait Cloud: Send + Sync {
+    /// Whose credentials these are (STS).
+    async fn identity(&self) -> Result<Identity, CloudError>;
+
+    /// The ECS service; `None` also when its cluster does not exist or it is INACTIVE (deleted).
+    async fn service(&self) -> Result<Option<Service>, CloudError>;
+
+    /// All tasks of the service: those not stopped, and those that stopped within about the last hour.
+    /// Empty when the cluster or the service does not exist.
+    async fn tasks(&self) -> Result<Vec<Task>, CloudError>;
+
+    /// The network load balancer with its listeners.
+    async fn balancer(&self) -> Result<Option<Balancer>, CloudError>;
+
+    /// The targets of one group; `None` when the group does not exist.
+    async fn targets(&self, group: &TargetGroupArn) -> Result<Option<Vec<Target>>, CloudError>;
+
+    /// The record of the platform's name; `None` when the zone or the record does not exist.
+    async fn record(&self) -> Result<Option<Record>, CloudError>;
+
+    /// The secret's description. Its value is never read.
+    async fn secret(&self) -> Result<Option<Secret>, CloudError>;
+
+    /// The newest occupancy line since `since`, of whichever task; lines that make no sense are passed over, and
+    /// when none is left but there were some, that is an error, not an absence.
+    async fn occupancy(&self, since: Timestamp) -> Result<Option<Occupancy>, CloudError>;
+
+    /// The last lines that a container of a task has logged, oldest first; `None` without a stream for it.
+    async fn log_tail(&self, task: &TaskId, container: &str, lines: u16) -> Result<Option<Vec<String>>, CloudError>;
+
+    /// Sets the desired count to 1 with a forced new deployment, and returns the deployment that this made.
+    async fn start(&self) -> Result<DeploymentId, CloudError>;
+
+    /// Sets the desired count to 0.
+    async fn stop(&self) -> Result<(), CloudError>;
+
+    /// Writes on the service who asked for a start.
+    async fn mark(&self, mark: &Mark) -> Result<(), CloudError>;
+
+    /// Lifts the scale-in protection of tasks.
+    async fn unprotect(&self, tasks: &[TaskId]) -> Result<(), CloudError>;
+}
+
+/// Why a call to AWS gave no answer. `what` is the call, such as `ecs:DescribeServices`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct CloudError {
+    pub kind: CloudErrorKind,
+    pub what: String,
+    pub why: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudErrorKind {
+    /// No credentials, or they have expired.
+    SignIn,
+    /// Not allowed.
+    Denied,
+    /// Asked to slow down, also after retries.
+    Throttled,
+    /// The thing to change does not exist.
+    Gone,
+    /// The request was understood and refused.
+    Refused,
+    /// No answer in time, or no way to the endpoint.
+    Unreachable,
+    /// An answer that makes no sense.
+    Garbled,
+}
+
+impl From<CloudError> for Unreadable {
+    fn from(error: CloudError) -> Self {
+        let because = match error.kind {
+            CloudErrorKind::SignIn => Blindness::SignIn,
+            CloudErrorKind::Denied => Blindness::Denied,
+            CloudErrorKind::Throttled => Blindness::Throttled,
+            CloudErrorKind::Unreachable => Blindness::Unreachable,
+            CloudErrorKind::Gone | CloudErrorKind::Refused | CloudErrorKind::Garbled => Blindness::Garbled,
+        };
+        Self { because, why: error.to_string() }
+    }
+}
+
+/// A connected byte stream.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
+
+/// The network, as bytes. DNS, TLS, HTTPS, XMPP, STUN and media are spoken on top, in `probe`.
+///
+/// No call has a time limit of its own; whoever asks sets one. Dropping a future ends its work.
+#[async_trait]
+pub trait Net: Send + Sync {
+    /// The addresses of a host by the resolver of this machine; empty when it says that there are none.
+    async fn resolve(&self, host: &Host) -> Result<Vec<IpAddr>, NetError>;
+
+    /// The recursive name servers that this machine uses; empty when they are not known.
+    fn name_servers(&self) -> Vec<SocketAddr>;
+
+    /// Opens a TCP connection.
+    async fn tcp(&self, to: SocketAddr) -> Result<Box<dyn Duplex>, NetError>;
+
+    /// Opens a UDP socket on the local address from which `toward` is reached, with a fresh port.
+    async fn udp(&self, toward: IpAddr) -> Result<Box<dyn Datagrams>, NetError>;
+}
+
+/// A UDP socket.
+#[async_trait]
+pub trait Datagrams: Send + Sync {
+    fn local(&self) -> SocketAddr;
+    async fn send(&self, to: SocketAddr, datagram: &[u8]) -> Result<(), NetError>;
+    /// Waits for the next datagram. An ICMP "unreachable" shows as `NetError::Refused`.
+    async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), NetError>;
+}
+
+/// Why the network gave no connection or no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// Somebody is there, and nothing listens on that port.
+    #[error("connection refused")]
+    Refused,
+    #[error("connection reset")]
+    Reset,
+    #[error("no answer")]
+    TimedOut,
+    /// This machine has no way there: says nothing about the platform.
+    #[error("this machine has no way there: {0}")]
+    NoRoute(String),
+    #[error("{0}")]
+    Other(String),
+}
