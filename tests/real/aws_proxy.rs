@@ -15,6 +15,7 @@
 //! called what. It knows an action by its name in the API (`DescribeServices`), or for Route 53 by method and path.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -153,7 +154,8 @@ impl Stage {
             let Some(to) = corrected[from..].find(end).map(|at| from + at) else { continue };
             let mut health = format!("<State>{}</State>", view.state);
             if !view.reason.is_empty() {
-                health += &format!("<Reason>{}</Reason><Description>{}</Description>", view.reason, view.description);
+                let (reason, description) = (view.reason, view.description);
+                let _ = write!(health, "<Reason>{reason}</Reason><Description>{description}</Description>");
             }
             corrected.replace_range(from..to, &health);
         }
@@ -185,6 +187,8 @@ pub(crate) enum When {
     Nth(usize),
     /// The first n of them.
     First(usize),
+    /// All but the first n.
+    After(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -342,6 +346,7 @@ async fn answer_one(shared: &Shared, request: Request<Incoming>) -> Result<Respo
                 When::Always => true,
                 When::Nth(n) => rule.seen == n,
                 When::First(n) => rule.seen <= n,
+                When::After(n) => rule.seen > n,
             };
             answer = answer.or_else(|| now.then_some(rule.answer));
         }
@@ -501,7 +506,9 @@ fn correct(stage: &Stage, action: &str, asked: &Value, form: &[u8], got: &[u8]) 
         }
         "DescribeTasks" => {
             let tasks = got["tasks"].as_array_mut()?;
-            tasks.iter_mut().for_each(|task| stage.correct_task(task));
+            for task in tasks.iter_mut() {
+                stage.correct_task(task);
+            }
             let id = |arn: &Value| arn.as_str().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned);
             let found: Vec<_> = tasks.iter().map(|task| id(&task["taskArn"])).collect();
             let missing = asked["tasks"].as_array()?.iter().filter(|arn| !found.contains(&id(arn)));
@@ -757,7 +764,8 @@ fn delays() -> Result<()> {
         aws.ecs.list_clusters().send().await?; // opens the connection
         let began = Instant::now();
         let (one, two) = tokio::join!(aws.ecs.list_clusters().send(), aws.sts.get_caller_identity().send());
-        (one?, two?);
+        one?;
+        two?;
         let took = began.elapsed();
         ensure!(took >= Duration::from_millis(50), "both took only {took:?}");
         let calls = proxy.calls();

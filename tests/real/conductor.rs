@@ -62,7 +62,7 @@ impl Timing {
         draining: Duration::from_millis(300),
         stopping: Duration::from_millis(500),
         retry: Duration::from_millis(300),
-        occupancy: Duration::from_millis(1000),
+        occupancy: Duration::from_secs(1),
     };
 }
 
@@ -198,6 +198,12 @@ struct Player {
     not_before: Instant,
 }
 
+impl Task {
+    fn enter(&mut self, phase: Phase) {
+        (self.phase, self.since) = (phase, Instant::now());
+    }
+}
+
 /// What is asked for.
 struct Wanted {
     desired: i32,
@@ -293,7 +299,7 @@ impl Player {
         let made = run.send().await?;
         let made = made.tasks().first().ok_or("no task")?;
         let arn = made.task_arn().unwrap_or_default().to_owned();
-        let details = made.attachments().first().map(|it| it.details()).unwrap_or_default();
+        let details = made.attachments().first().map(ecs::Attachment::details).unwrap_or_default();
         let address = details.iter().find(|it| it.name() == Some("privateIPv4Address")).and_then(|it| it.value());
         let task = Task {
             id: arn.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -344,7 +350,7 @@ impl Player {
         let timing = self.timing;
         match task.phase {
             Phase::Provisioning if elapsed >= timing.provisioning => {
-                self.next(task, Phase::Pulling);
+                task.enter(Phase::Pulling);
                 self.show(task, "PENDING", json!({"connectivity": "CONNECTED", "pullStartedAt": now()}));
             }
             Phase::Pulling if elapsed >= timing.pulling => {
@@ -354,12 +360,12 @@ impl Player {
                     self.begin_to_stop(task, stop, BTreeMap::new(), Some(&reason)).await?;
                     return Ok(false);
                 }
-                self.next(task, Phase::Activating);
+                task.enter(Phase::Activating);
                 self.show(task, "ACTIVATING", json!({"pullStoppedAt": now()}));
                 self.register(task).await?;
             }
             Phase::Activating if elapsed >= timing.activating => {
-                self.next(task, Phase::Running);
+                task.enter(Phase::Running);
                 self.show(task, "RUNNING", json!({"startedAt": now()}));
                 self.greet(task).await?;
             }
@@ -375,7 +381,7 @@ impl Player {
                 // Stays as it is until somebody loses patience.
                 Some(Mishap::ContainerUnhealthy { .. }) => self.show(task, "RUNNING", json!({})),
                 _ => {
-                    self.next(task, Phase::Healthy);
+                    task.enter(Phase::Healthy);
                     self.show(task, "RUNNING", json!({}));
                 }
             },
@@ -389,10 +395,6 @@ impl Player {
             self.count_people(task).await?;
         }
         Ok(false)
-    }
-
-    fn next(&self, task: &mut Task, phase: Phase) {
-        (task.phase, task.since) = (phase, Instant::now());
     }
 
     async fn was_stopped_by_hand(&self, task: &Task) -> Result<bool> {
@@ -412,7 +414,7 @@ impl Player {
             self.aws.ecs.stop_task().cluster(&self.it.cluster).task(&task.arn).reason(reason).send().await?;
         }
         let ran = matches!(task.phase, Phase::Running | Phase::Healthy);
-        self.next(task, Phase::Stopping);
+        task.enter(Phase::Stopping);
         self.show_as_it_is(task, "DEACTIVATING", stop);
         self.show_as_it_is(task, "DEACTIVATING", json!({"desiredStatus": "STOPPED", "stoppingAt": now()}));
         let containers = self.containers(task, "STOPPED", ran, &exit);

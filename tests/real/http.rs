@@ -1,6 +1,7 @@
 //! Plain HTTP/1.0, for asking our own servers. Independent of the crate's HTTP code on purpose.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -27,12 +28,12 @@ pub(crate) fn request(
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut text = format!("{method} {path} HTTP/1.0\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        text += &format!("Host: {address}\r\n");
+        let _ = write!(text, "Host: {address}\r\n");
     }
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        let _ = write!(text, "{name}: {value}\r\n");
     }
-    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

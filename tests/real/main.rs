@@ -1,10 +1,13 @@
 //! Tests with real components: moto, nginx, Prosody, Knot DNS; and the binary against all of them.
 //! See `README.md` beside this file for what they need and how to run them.
 
+#![expect(clippy::disallowed_methods, reason = "these tests start processes and live in real time")]
+
 mod aws_proxy;
 mod certificate;
 mod conductor;
 mod dns;
+mod end_to_end;
 mod http;
 mod moto;
 mod needs;
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         aws_proxy::tests(),
         conductor::tests(),
         dns::tests(),
+        end_to_end::tests(),
         moto::tests(),
         nginx::tests(),
         platform::tests(),

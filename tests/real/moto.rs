@@ -1,4 +1,4 @@
-//! moto: an AWS account in memory, from PyPI, as a child on a loopback port.
+//! moto: an AWS account in memory, from `PyPI`, as a child on a loopback port.
 //!
 //! Also the platform that a test starts from ([`seed`]): what Terraform would have made, resting at
 //! standby, with the names of the product's contract.
@@ -27,6 +27,7 @@
 //! | STS | every credential is account 123456789012; `Arn` is a user | |
 //! | anything missing | the right error types: `ClusterNotFoundException`, `failures: MISSING`, `LoadBalancerNotFound`, `ResourceNotFoundException` | the same |
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -117,7 +118,7 @@ impl Moto {
         let (ip, port) = (address.ip().to_string(), address.port().to_string());
         let args = ["-m", "moto.server", "-H", ip.as_str(), "-p", port.as_str()];
         let mut server = Server::start("moto", &python, &args, folder.path())?;
-        server.wait(Duration::from_secs(60), || {
+        server.wait(Duration::from_mins(1), || {
             http::get(address, "/moto-api/data.json").is_ok_and(|answer| answer.status == 200)
         })?;
         let moto = Self { server, address, _folder: folder };
@@ -153,7 +154,8 @@ impl Moto {
     fn query(&self, service: &str, version: &str, action: &str, params: &[(&str, &str)]) -> Result<String> {
         let mut body = format!("Action={action}&Version={version}");
         for (key, value) in params {
-            body += &format!("&{key}={}", value.replace('/', "%2F").replace(' ', "%20"));
+            let value = value.replace('/', "%2F").replace(' ', "%20");
+            let _ = write!(body, "&{key}={value}");
         }
         let authorization = authorization(service);
         let headers = [
@@ -219,7 +221,6 @@ impl Clients {
 /// Where things are in the seeded account.
 #[derive(Clone, Debug)]
 pub(crate) struct Seeded {
-    pub(crate) name: String,
     pub(crate) domain: String,
     pub(crate) cluster: String,
     pub(crate) service: String,
@@ -406,7 +407,6 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
     let media_group = groups.pop().ok_or("no media group")?;
     let web_group = groups.pop().ok_or("no web group")?;
     Ok(Seeded {
-        name: name.to_owned(),
         domain: domain.to_owned(),
         cluster,
         service,
@@ -498,7 +498,7 @@ fn seeded_rests_at_standby() -> Result<()> {
         ensure!(state == Some(elb::LoadBalancerStateEnum::Active), "state {state:?}");
         ensure!(balancer.load_balancer_arn() == Some(it.balancer.as_str()), "another balancer");
         let listeners = aws.elb.describe_listeners().load_balancer_arn(&it.balancer).send().await?;
-        let mut ports: Vec<_> = listeners.listeners().iter().filter_map(|listener| listener.port()).collect();
+        let mut ports: Vec<_> = listeners.listeners().iter().filter_map(elb::Listener::port).collect();
         ports.sort_unstable();
         ensure!(ports == [443, 10_000], "listeners {ports:?}");
         for group in [&it.web_group, &it.media_group] {
@@ -520,7 +520,7 @@ fn seeded_rests_at_standby() -> Result<()> {
         let definition = aws.ecs.describe_task_definition().task_definition(&it.family).send().await?;
         let names: Vec<_> = definition
             .task_definition()
-            .map(|definition| definition.container_definitions())
+            .map(ecs::TaskDefinition::container_definitions)
             .unwrap_or_default()
             .iter()
             .filter_map(|container| container.name())

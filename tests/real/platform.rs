@@ -25,12 +25,12 @@ use crate::dns::{Dns, ask};
 use crate::moto::{ACCOUNT, Moto, REGION, Seeded, seed};
 use crate::needs::{Need, low_ports, test};
 use crate::nginx::{Nginx, Site};
-use crate::process::{Result, at, block_on, ensure, free_port, loopback, output};
+use crate::process::{Result, at, block_on, ensure, free_port, loopback, output, wait_for};
 use crate::prosody::{self, Prosody};
 use crate::xmpp::Focus;
 
 /// What all of it needs.
-pub(crate) const ALL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot];
+pub(crate) const ALL: &[Need] = &[Need::Commands, Need::Moto, Need::Nginx, Need::Prosody, Need::Knot];
 
 pub(crate) const NAME: &str = "rig";
 pub(crate) const ZONE: &str = "example.test";
@@ -41,12 +41,12 @@ pub(crate) struct Platform {
     pub(crate) conductor: Conductor,
     pub(crate) moto: Moto,
     pub(crate) nginx: Nginx,
+    pub(crate) prosody: Prosody,
     pub(crate) dns: Dns,
     pub(crate) it: Seeded,
     /// Where load balancer and web server are.
     pub(crate) web: Ipv4Addr,
     _focus: Focus,
-    _prosody: Prosody,
     folder: TempDir,
 }
 
@@ -80,7 +80,7 @@ impl Platform {
         let balancer: [(&str, Ipv4Addr); 1] = [(label.as_str(), web)];
         let dns = Dns::start(port(name_server, 53)?, name_server, &[(ZONE, &names), (balancers, &balancer)])?;
 
-        let platform = Self { proxy, conductor, moto, nginx, dns, it, web, _focus: focus, _prosody: prosody, folder };
+        let platform = Self { proxy, conductor, moto, nginx, dns, it, web, _focus: focus, prosody, folder };
         let (root, server, door) = (root.to_string_lossy(), platform.dns.address(), platform.nginx.address().port());
         let authorities = server.port();
         std::fs::write(
@@ -108,13 +108,29 @@ https_port = {door}
         Ok(platform)
     }
 
+    /// What `up` does, without it: the task and its targets are healthy afterwards.
+    pub(crate) fn start_by_hand(&self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let aws = self.proxy.clients();
+        let (it, ecs) = (&self.it, &aws.ecs);
+        let start = ecs.update_service().cluster(&it.cluster).service(&it.service).desired_count(1);
+        runtime.block_on(start.force_new_deployment(true).send())?;
+        wait_for("the deployment to complete", Duration::from_secs(30), || {
+            let ask = ecs.describe_services().cluster(&it.cluster).services(&it.service);
+            let seen = runtime.block_on(ask.send()).ok()?;
+            seen.services().first()?.events().first()?.message()?.contains("steady state").then_some(())
+        })?;
+        self.proxy.forget();
+        Ok(())
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("meetctl.toml")
     }
 
     /// Runs the binary to its end, with nothing of this machine's settings: no home, no profile, no terminal.
     pub(crate) fn meetctl(&self, args: &[&str]) -> Result<Run> {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let home = self.folder.path().join("home");
         std::fs::create_dir_all(&home)?;
         let (out, err) = (home.join("stdout"), home.join("stderr"));
@@ -171,6 +187,13 @@ impl Run {
     }
 
     /// Fails unless it said this, to stdout or to stderr.
+    /// The answer, out of the JSON lines that `--output json` gives: the object that has this key.
+    pub(crate) fn answer(&self, key: &str) -> Result<serde_json::Value> {
+        let lines = self.stdout.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let found = lines.filter(|line| line["type"] == "answer").find_map(|line| with(key, line));
+        found.ok_or_else(|| format!("no answer with {key:?} from {self}").into())
+    }
+
     pub(crate) fn says(self, part: &str) -> Result<Self> {
         ensure!(self.stdout.contains(part) || self.stderr.contains(part), "expected {part:?} of {self}");
         Ok(self)
@@ -179,6 +202,15 @@ impl Run {
     pub(crate) fn does_not_say(self, part: &str) -> Result<Self> {
         ensure!(!self.stdout.contains(part) && !self.stderr.contains(part), "not expected: {part:?} of {self}");
         Ok(self)
+    }
+}
+
+/// The object that has this key, at whatever depth.
+fn with(key: &str, value: serde_json::Value) -> Option<serde_json::Value> {
+    match value {
+        serde_json::Value::Object(it) if it.contains_key(key) => Some(serde_json::Value::Object(it)),
+        serde_json::Value::Object(it) => it.into_iter().find_map(|(_, inside)| with(key, inside)),
+        _ => None,
     }
 }
 
@@ -193,7 +225,10 @@ impl std::fmt::Display for Run {
 
 pub(crate) fn tests() -> Vec<Trial> {
     const ALL_AND_CURL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot, Need::Curl];
-    vec![test("platform::names_lead_to_a_jitsi_that_curl_trusts", ALL_AND_CURL, names_lead_to_jitsi)]
+    vec![
+        test("platform::names_lead_to_a_jitsi_that_curl_trusts", ALL_AND_CURL, names_lead_to_jitsi),
+        test("platform::can_be_started_by_hand", ALL_AND_CURL, started_by_hand),
+    ]
 }
 
 /// The way that meetctl will go, gone by hand: the configured server knows the name, the name leads to where
@@ -215,4 +250,27 @@ fn names_lead_to_jitsi() -> Result<()> {
     let page = String::from_utf8_lossy(&out.stdout);
     ensure!(page.contains("<title>Jitsi Meet</title>"), "{page}{}", String::from_utf8_lossy(&out.stderr));
     Ok(())
+}
+
+fn started_by_hand() -> Result<()> {
+    let platform = Platform::start()?;
+    platform.start_by_hand()?;
+    block_on(async {
+        let (aws, it) = (platform.proxy.clients(), &platform.it);
+        let tasks = aws.ecs.list_tasks().cluster(&it.cluster).service_name(&it.service).send().await?;
+        let seen = aws.ecs.describe_tasks().cluster(&it.cluster).set_tasks(tasks.task_arns).send().await?;
+        let health: Vec<_> = seen.tasks().iter().filter_map(|task| Some(task.health_status()?.as_str())).collect();
+        ensure!(health == ["HEALTHY"], "tasks {health:?}");
+        // Who started it can be written on the service, and read back.
+        let seen = aws.ecs.describe_services().cluster(&it.cluster).services(&it.service).send().await?;
+        let arn = seen.services()[0].service_arn().ok_or("no ARN")?;
+        let tag = aws_sdk_ecs::types::Tag::builder().key("meetctl:started-by").value("somebody").build();
+        aws.ecs.tag_resource().resource_arn(arn).tags(tag).send().await?;
+        let ask = aws.ecs.describe_services().cluster(&it.cluster).services(&it.service);
+        let seen = ask.include(aws_sdk_ecs::types::ServiceField::Tags).send().await?;
+        let tags = seen.services()[0].tags();
+        ensure!(tags.iter().any(|tag| tag.value() == Some("somebody")), "tags {tags:?}");
+        ensure!(tags.iter().any(|tag| tag.key() == Some("project")), "tags {tags:?}");
+        Ok(())
+    })?
 }
