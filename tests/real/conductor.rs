@@ -237,7 +237,7 @@ impl Player {
         loop {
             // Whoever stops moto stops the scheduler too; there is nobody to tell.
             let _ = self.tick().await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -696,7 +696,7 @@ struct Theatre {
     _moto: Moto,
 }
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 impl Theatre {
     fn open() -> Result<Self> {

@@ -34,5 +34,7 @@ fn main() -> ExitCode {
         prosody::tests(),
     ];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
-    libtest_mimic::run(&args, tests.into_iter().flatten().collect()).exit_code()
+    let end = libtest_mimic::run(&args, tests.into_iter().flatten().collect());
+    moto::end_all();
+    end.exit_code()
 }

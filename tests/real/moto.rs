@@ -31,7 +31,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
@@ -104,14 +104,43 @@ fn run(command: &mut Command) -> Result<()> {
     Err(format!("{command:?} failed: {}", last.join(" | ")).into())
 }
 
+/// A server, for one test at a time: starting one costs more than most tests do.
 pub(crate) struct Moto {
+    /// `None` only while it is dropped.
+    running: Option<Running>,
+    address: SocketAddr,
+}
+
+struct Running {
     server: Server,
     address: SocketAddr,
     _folder: TempDir,
 }
 
-impl Moto {
-    pub(crate) fn start() -> Result<Self> {
+/// Servers that no test uses at the moment.
+static IDLE: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<Running>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the servers that wait for another test. Called when all tests are over: statics are not dropped.
+pub(crate) fn end_all() {
+    idle().clear();
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take()
+            && running.server.is_running()
+        {
+            idle().push(running);
+        }
+    }
+}
+
+impl Running {
+    fn start() -> Result<Self> {
         let python = installed()?;
         let folder = TempDir::new()?;
         let address = free_port(loopback())?;
@@ -121,7 +150,16 @@ impl Moto {
         server.wait(Duration::from_mins(1), || {
             http::get(address, "/moto-api/data.json").is_ok_and(|answer| answer.status == 200)
         })?;
-        let moto = Self { server, address, _folder: folder };
+        Ok(Self { server, address, _folder: folder })
+    }
+}
+
+impl Moto {
+    /// An empty account.
+    pub(crate) fn start() -> Result<Self> {
+        let waiting = idle().pop();
+        let running = waiting.map_or_else(Running::start, Ok)?;
+        let moto = Self { address: running.address, running: Some(running) };
         moto.reset()?;
         Ok(moto)
     }
@@ -147,7 +185,9 @@ impl Moto {
 
     /// What remains is a port at which nobody answers.
     pub(crate) fn stop(&mut self) {
-        self.server.stop();
+        if let Some(running) = &mut self.running {
+            running.server.stop();
+        }
     }
 
     /// A call of an API in AWS's query form, for a service of which the crate has no client.
@@ -560,7 +600,7 @@ fn missing_is_called_missing() -> Result<()> {
 
 fn stopped_refuses() -> Result<()> {
     let mut moto = Moto::start()?;
-    ensure!(moto.server.is_running(), "moto does not run");
+    http::get(moto.address(), "/moto-api/data.json")?;
     moto.stop();
     let refused = std::net::TcpStream::connect(moto.address()).err().map(|e| e.kind());
     ensure!(refused == Some(std::io::ErrorKind::ConnectionRefused), "{refused:?}");

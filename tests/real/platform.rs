@@ -115,7 +115,7 @@ https_port = {door}
         let (it, ecs) = (&self.it, &aws.ecs);
         let start = ecs.update_service().cluster(&it.cluster).service(&it.service).desired_count(1);
         runtime.block_on(start.force_new_deployment(true).send())?;
-        wait_for("the deployment to complete", Duration::from_secs(30), || {
+        wait_for("the deployment to complete", Duration::from_mins(1), || {
             let ask = ecs.describe_services().cluster(&it.cluster).services(&it.service);
             let seen = runtime.block_on(ask.send()).ok()?;
             seen.services().first()?.events().first()?.message()?.contains("steady state").then_some(())
@@ -130,7 +130,7 @@ https_port = {door}
 
     /// Runs the binary to its end, with nothing of this machine's settings: no home, no profile, no terminal.
     pub(crate) fn meetctl(&self, args: &[&str]) -> Result<Run> {
-        let limit = Duration::from_mins(1);
+        let limit = Duration::from_mins(2);
         let home = self.folder.path().join("home");
         std::fs::create_dir_all(&home)?;
         let (out, err) = (home.join("stdout"), home.join("stderr"));
@@ -172,7 +172,7 @@ https_port = {door}
 #[derive(Debug)]
 pub(crate) struct Run {
     args: String,
-    /// `None`: ended by a signal, or by us after a minute.
+    /// `None`: ended by a signal, or by us after two minutes.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,

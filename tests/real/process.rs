@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::needs::find;
@@ -44,10 +46,11 @@ impl Server {
             _ => Command::new(program),
         };
         command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        command.env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false"); // some hundred that nobody needs
         for key in ["AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             command.env_remove(key);
         }
-        let child = command.spawn().map_err(|e| format!("{name} cannot be started: {e}"))?;
+        let child = spawn(command).map_err(|e| format!("{name} cannot be started: {e}"))?;
         Ok(Self { name, child: Some(child), log })
     }
 
@@ -90,6 +93,24 @@ impl Server {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
+}
+
+/// Starts a child from a thread that lives as long as the process: `--pdeathsig` means the death of the *thread* that
+/// started it, and the threads of tests end one by one.
+fn spawn(command: Command) -> Result<Child> {
+    type Order = (Command, Sender<std::io::Result<Child>>);
+    static STARTER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
+        let (orders, inbox) = channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in inbox {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(orders)
+    });
+    let (answer, child) = channel();
+    STARTER.lock().unwrap_or_else(PoisonError::into_inner).send((command, answer))?;
+    Ok(child.recv()??)
 }
 
 impl Drop for Server {
@@ -139,7 +160,7 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() ->
         if began.elapsed() > limit {
             return Err(format!("waited {limit:?} in vain for {what}").into());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(60));
     }
 }
 
