@@ -27,27 +27,27 @@ use crate::probe::{Limits, Sight};
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// The project's file, instead of `meetctl.toml` in this folder or above [env: `MEETCTL_CONFIG`]
+    /// The project's file, instead of `meetctl.toml` in this folder or above [env: MEETCTL_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
 
-    /// The platform's name: the prefix of every resource [env: `MEETCTL_PLATFORM`]
+    /// The platform's name: the prefix of every resource [env: MEETCTL_PLATFORM]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub platform: Option<String>,
 
-    /// The name under which people meet [env: `MEETCTL_DOMAIN`]
+    /// The name under which people meet [env: MEETCTL_DOMAIN]
     #[arg(long, global = true, value_name = "HOST", help_heading = "Global options")]
     pub domain: Option<String>,
 
-    /// The AWS region of the platform [env: `MEETCTL_REGION`, `AWS_REGION`]
+    /// The AWS region of the platform [env: MEETCTL_REGION, AWS_REGION]
     #[arg(long, global = true, help_heading = "Global options")]
     pub region: Option<String>,
 
-    /// The profile that has the AWS credentials [env: `MEETCTL_PROFILE`, `AWS_PROFILE`]
+    /// The profile that has the AWS credentials [env: MEETCTL_PROFILE, AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub profile: Option<String>,
 
-    /// One more root certificate to trust, in PEM [env: `MEETCTL_CA_FILE`]
+    /// One more root certificate to trust, in PEM [env: MEETCTL_CA_FILE]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub ca_file: Option<String>,
 }
@@ -183,7 +183,8 @@ impl Config {
         Policy {
             account: self.account.clone(),
             session: self.session,
-            media: self.media,
+            // The media probe is not part of this build yet.
+            media: false,
             counted: self.occupancy,
             meetings: Meetings::Respect,
         }
@@ -299,12 +300,13 @@ impl Values {
 
     fn setting(&self, key: &Key) -> Setting {
         let (value, origin) = match self.of.get(key.name) {
-            None => ("(not set)".to_owned(), Origin::Default),
+            None => (None, Origin::Default),
             Some((Raw::List(items), origin)) if key.name == "notify.webhooks" => {
                 let hosts = items.iter().map(|i| i.text().map(veiled).unwrap_or_default());
-                (format!("[{}]", hosts.map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ")), origin.clone())
+                let hosts: Vec<String> = hosts.map(|h| format!("{h:?}")).collect();
+                (Some(format!("[{}]", hosts.join(", "))), origin.clone())
             }
-            Some((raw, origin)) => (raw.to_string(), origin.clone()),
+            Some((raw, origin)) => (Some(raw.to_string()), origin.clone()),
         };
         Setting { key: key.name.into(), value, origin: origin.to_string() }
     }

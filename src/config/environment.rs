@@ -34,6 +34,12 @@ impl Environment {
         self.value(variable).map(PathBuf::from)
     }
 
+    /// Where programs keep what they want to find again, after the XDG base directory specification.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        let folder = self.path("XDG_STATE_HOME").filter(|f| f.is_absolute());
+        folder.or_else(|| Some(self.home()?.join(".local").join("state"))).map(|f| f.join("meetctl"))
+    }
+
     pub fn home(&self) -> Option<PathBuf> {
         self.path("HOME").or_else(|| self.path("USERPROFILE"))
     }

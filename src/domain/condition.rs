@@ -228,7 +228,7 @@ impl Condition {
     /// The change that brings this about, or `None` when waiting is all there is to do.
     pub fn remedy(self, seen: &Observed, policy: &Policy) -> Option<Action> {
         match self {
-            Self::Started | Self::ContainersHealthy => {
+            Self::Started => {
                 let service = seen.service.present()?;
                 // A read that does not know our start yet is an old one.
                 if seen
@@ -249,6 +249,7 @@ impl Condition {
             Self::SignedIn
             | Self::ServiceActive
             | Self::BalancerActive
+            | Self::ContainersHealthy
             | Self::TargetsHealthy
             | Self::NameResolves
             | Self::CertificateTrusted

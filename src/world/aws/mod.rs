@@ -21,12 +21,11 @@ use self::identity::Keeper;
 pub use self::logs::occupancy_line;
 use super::{Cloud, CloudError};
 use crate::domain::name::{DeploymentId, Host, Names, TargetGroupArn, TaskId};
-use crate::domain::observed::{
-    Balancer, Identity, Mark, Occupancy, Record, Secret, Service as EcsService, Target, Task,
-};
+use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 
 /// The account, region and platform that a run works on.
-#[derive(Debug)]
+///
+/// Not `Debug`: the SDK's configuration holds the text of the profiles, keys included.
 pub struct Aws {
     names: Names,
     host: Host,
@@ -65,7 +64,7 @@ impl Cloud for Aws {
         identity::identity(self).await
     }
 
-    async fn service(&self) -> Result<Option<EcsService>, CloudError> {
+    async fn service(&self) -> Result<Option<Service>, CloudError> {
         ecs::service(self).await
     }
 
