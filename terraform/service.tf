@@ -258,7 +258,7 @@ resource "aws_ecs_service" "this" {
   deployment_minimum_healthy_percent = 0
   deployment_maximum_percent         = 100
   availability_zone_rebalancing      = "DISABLED"
-  health_check_grace_period_seconds  = local.powered ? 300 : null
+  health_check_grace_period_seconds  = 300
 
   # A rollback would hide why a start failed; meetctl tells.
   deployment_circuit_breaker {
