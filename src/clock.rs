@@ -33,11 +33,6 @@ impl Clock {
     }
 }
 
-/// The time from `earlier` to `later`; zero when it is the other way round.
-pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
-    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
-}
-
 impl rustls::time_provider::TimeProvider for Clock {
     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
         let since_epoch = Duration::from_secs(u64::try_from(self.now().as_second()).ok()?);

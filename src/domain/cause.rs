@@ -25,6 +25,13 @@ pub struct Cause {
     pub certain: bool,
 }
 
+/// The last lines of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogTail {
+    pub container: String,
+    pub lines: Vec<String>,
+}
+
 /// A kind of failure: what its text contains (all of one alternative), what it means, what to do.
 struct Row {
     any: &'static [&'static [&'static str]],
@@ -268,6 +275,12 @@ pub fn of(service: &Service, tasks: &[Task], deployment: &DeploymentId) -> Optio
         }),
         (stop, event) => stop.or(event),
     }
+}
+
+/// The newest failed start of which ECS still shows something.
+pub fn last(service: &Service, tasks: &[Task]) -> Option<(DeploymentId, Cause)> {
+    let causes = service.deployments.iter().filter_map(|d| Some((d.id.clone(), of(service, tasks, &d.id)?)));
+    causes.max_by_key(|(_, cause)| cause.at)
 }
 
 /// A stop that somebody asked for is not a failure.

@@ -11,9 +11,9 @@ use super::action::Action;
 use super::cause::{self, Cause};
 use super::observed::{
     Authority, BalancerState, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service,
-    ServiceStatus, Target, TargetState, Task, Unreadable,
+    ServiceStatus, Target, TargetState, Task, Unreadable, between,
 };
-use super::plan::{Meetings, Policy};
+use super::plan::{Counted, Meetings, Policy, people};
 
 /// A statement about the platform. Each is judged in one place, wherever it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -33,6 +33,10 @@ pub enum Condition {
     /// The task has been healthy for long enough to believe it.
     Steady,
     MediaFlows,
+    /// Nobody is in a meeting that a stop would end.
+    RoomsEmpty,
+    /// No task is protected from being stopped, where the user has decided to end a meeting.
+    Unprotected,
     /// Nothing runs, and nothing is asked to.
     Stopped,
 }
@@ -50,6 +54,23 @@ pub enum Verdict {
     Fails(String),
     /// Could not be judged.
     Unseen(Unreadable),
+}
+
+impl Verdict {
+    /// Whether it is as it should be.
+    pub const fn is_good(&self) -> bool {
+        matches!(self, Self::Holds | Self::Warns(_))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holds => f.write_str("holds"),
+            Self::Warns(why) | Self::Waits(why) | Self::Fails(why) => f.write_str(why),
+            Self::Unseen(why) => write!(f, "unknown: {why}"),
+        }
+    }
 }
 
 /// One place to look at.
@@ -79,7 +100,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(2);
 pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 24);
 
 impl Condition {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SignedIn,
         Self::ServiceActive,
         Self::BalancerActive,
@@ -92,6 +113,8 @@ impl Condition {
         Self::SignallingWorks,
         Self::Steady,
         Self::MediaFlows,
+        Self::RoomsEmpty,
+        Self::Unprotected,
         Self::Stopped,
     ];
 
@@ -110,6 +133,8 @@ impl Condition {
             Self::SignallingWorks => "signalling",
             Self::Steady => "steady",
             Self::MediaFlows => "media",
+            Self::RoomsEmpty => "people",
+            Self::Unprotected => "protection",
             Self::Stopped => "stopped",
         }
     }
@@ -127,20 +152,22 @@ impl Condition {
             Self::PagesServed => &[Source::Web],
             Self::SignallingWorks => &[Source::Signalling],
             Self::MediaFlows => &[Source::Media],
-            Self::Stopped => &[Source::Service, Source::Tasks, Source::Occupancy],
+            Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
+            Self::Unprotected | Self::Stopped => &[Source::Service, Source::Tasks],
         }
     }
 
     /// How long it may take before it counts as stuck.
     pub const fn within(self) -> Duration {
         let seconds = match self {
-            Self::SignedIn | Self::ServiceActive => 30,
+            Self::SignedIn | Self::ServiceActive | Self::Unprotected => 30,
             Self::BalancerActive | Self::NameResolves => 300,
             Self::Started | Self::ContainersHealthy | Self::TargetsHealthy => 420,
             Self::CertificateTrusted => 60,
             Self::PagesServed | Self::SignallingWorks => 120,
             Self::Steady => 60,
             Self::MediaFlows | Self::Stopped => 300,
+            Self::RoomsEmpty => 6 * 3600,
         };
         Duration::from_secs(seconds)
     }
@@ -150,44 +177,92 @@ impl Condition {
         let millis = match self {
             Self::TargetsHealthy => 1_250,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
-            Self::NameResolves | Self::Stopped => 3_000,
+            Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows => 5_000,
             Self::CertificateTrusted | Self::PagesServed | Self::SignallingWorks => 1_000,
+            Self::RoomsEmpty => 30_000,
         };
         Duration::from_millis(millis)
     }
 
-    /// The change that brings this about, or `None` when waiting is all there is to do.
-    pub fn remedy(self, seen: &Observed, policy: &Policy) -> Option<Action> {
+    /// Whether looking at it is a matter of a few calls to AWS.
+    pub const fn is_cheap(self) -> bool {
+        matches!(
+            self,
+            Self::ServiceActive | Self::BalancerActive | Self::Started | Self::ContainersHealthy | Self::TargetsHealthy
+        )
+    }
+
+    /// What a person can do when this does not hold.
+    pub const fn advice(self) -> &'static [&'static str] {
         match self {
-            Self::Started | Self::ContainersHealthy => {
-                let service = seen.service.present()?;
-                let stuck = service.desired > 0 && start_failure(seen).is_some();
-                (service.desired == 0 || stuck).then_some(Action::Start)
+            Self::SignedIn => &["sign in again: `aws sso login`, or set AWS_PROFILE to the right profile"],
+            Self::ServiceActive => &["create the stack with Terraform: docs/guide.md"],
+            Self::BalancerActive => {
+                &["bring the load balancer back with Terraform (power = \"standby\"): docs/guide.md"]
             }
-            Self::Stopped => {
+            Self::Started | Self::ContainersHealthy | Self::Steady => {
+                &["`meetctl why` names the cause; `meetctl up` starts afresh"]
+            }
+            Self::TargetsHealthy => &[
+                "check the health checks of the target groups: web on 8000 at /, the bridge on 8080 at /about/health",
+                "check that the task's security group admits the load balancer",
+            ],
+            Self::NameResolves => &[
+                "point the name's alias record to the load balancer with Terraform",
+                "a resolver that keeps an old answer forgets it within minutes",
+            ],
+            Self::CertificateTrusted => &[
+                "check the certificate of the load balancer's listener in ACM: its names, its dates, its validation records",
+            ],
+            Self::PagesServed => &["check that the name leads to this platform, and read the web container's log"],
+            Self::SignallingWorks => {
+                &["read the prosody container's log; ENABLE_XMPP_WEBSOCKET must be 1 for web and prosody"]
+            }
+            Self::MediaFlows => {
+                &["check that UDP port 10000 is open to the world, and which address the bridge advertises"]
+            }
+            Self::RoomsEmpty => {
+                &["wait for them: `meetctl down --when-empty`", "or end their meeting: `meetctl down --cut-meetings`"]
+            }
+            Self::Unprotected => &["ask for the permission ecs:UpdateTaskProtection"],
+            Self::Stopped => &["look at the service's tasks; a protected task needs `meetctl down --cut-meetings`"],
+        }
+    }
+
+    /// The change that brings this about, or `None` when waiting is all there is to do.
+    pub fn remedy(self, seen: &Observed) -> Option<Action> {
+        match self {
+            Self::Started => {
                 let service = seen.service.present()?;
-                match policy.meetings {
-                    Meetings::Cut
-                        if service.desired > 0
-                            && seen.occupancy.present().is_some_and(|o| o.conferences > 0)
-                            && !seen.run.unprotected =>
-                    {
-                        Some(Action::Unprotect)
-                    }
-                    Meetings::Cut | Meetings::Respect => (service.desired > 0).then_some(Action::Stop),
+                // A read that does not know our start yet is an old one.
+                if seen
+                    .run
+                    .asked
+                    .as_ref()
+                    .is_some_and(|asked| service.deployments.iter().all(|d| d.id != asked.deployment))
+                {
+                    return None;
                 }
+                (service.desired == 0 || start_failure(seen).is_some()).then_some(Action::Start)
+            }
+            Self::Unprotected => Some(Action::Unprotect),
+            Self::Stopped => {
+                seen.service.present().filter(|s| s.desired > 0)?;
+                Some(Action::Stop)
             }
             Self::SignedIn
             | Self::ServiceActive
             | Self::BalancerActive
+            | Self::ContainersHealthy
             | Self::TargetsHealthy
             | Self::NameResolves
             | Self::CertificateTrusted
             | Self::PagesServed
             | Self::SignallingWorks
             | Self::Steady
-            | Self::MediaFlows => None,
+            | Self::MediaFlows
+            | Self::RoomsEmpty => None,
         }
     }
 
@@ -237,6 +312,8 @@ impl Condition {
                 None => Verdict::Holds,
                 Some(wrong) => Verdict::Fails(wrong.clone()),
             }),
+            Self::RoomsEmpty => rooms_empty(seen, policy),
+            Self::Unprotected => unprotected(seen, policy),
             Self::Stopped => stopped(seen),
         }
     }
@@ -258,6 +335,8 @@ impl fmt::Display for Condition {
             Self::SignallingWorks => "signalling answers",
             Self::Steady => "it has stayed healthy for 15 s",
             Self::MediaFlows => "a meeting's media crosses the bridge",
+            Self::RoomsEmpty => "nobody is in a meeting",
+            Self::Unprotected => "no task is protected from being stopped",
             Self::Stopped => "nothing runs",
         })
     }
@@ -293,7 +372,7 @@ fn signed_in(seen: &Observed, policy: &Policy) -> Verdict {
         }
         match identity.expires {
             Some(end) if end <= seen.at => Verdict::Fails(format!("the credentials ended at {}", clock_time(end))),
-            Some(end) if crate::clock::between(seen.at, end) < policy.session => {
+            Some(end) if between(seen.at, end) < policy.session => {
                 Verdict::Warns(format!("the credentials end at {}, before a session that starts now", clock_time(end)))
             }
             Some(_) | None => Verdict::Holds,
@@ -379,11 +458,14 @@ fn steady(seen: &Observed) -> Verdict {
         return Verdict::Holds;
     }
     match &seen.run.healthy_since {
-        Some((id, since)) if *id == task.id && crate::clock::between(*since, seen.at) >= STEADY => Verdict::Holds,
-        Some((id, since)) if *id == task.id => Verdict::Waits(format!(
-            "healthy for {} s, 15 s are believed",
-            crate::clock::between(*since, seen.at).as_secs()
-        )),
+        // A single look cannot wait for the second one.
+        _ if seen.run.asked.is_none() => {
+            Verdict::Warns("the task is young: its Java services call themselves healthy early".into())
+        }
+        Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
+        Some((id, since)) if *id == task.id => {
+            Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
+        }
         Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
     }
 }
@@ -394,12 +476,13 @@ fn targets_healthy(seen: &Observed) -> Verdict {
             return Verdict::Fails("the service is attached to no target group".into());
         }
         let address = seen.task().and_then(|t| t.address);
+        let long_healthy = has_long_been_healthy(seen);
         worst(groups.iter().map(|group| {
             let label = format!("{}:{}", group.container, group.port);
-            target_of(&group.targets, address).map_or_else(
-                || Verdict::Waits(format!("{label}: the task is not registered yet")),
-                |target| target_healthy(&label, target),
-            )
+            match target_of(&group.targets, address) {
+                None => Verdict::Waits(format!("{label}: the task is not registered yet")),
+                Some(target) => target_healthy(&label, target, long_healthy),
+            }
         }))
     })
 }
@@ -412,11 +495,24 @@ fn target_of(targets: &[Target], task: Option<IpAddr>) -> Option<&Target> {
     }
 }
 
-fn target_healthy(label: &str, target: &Target) -> Verdict {
+/// A task that calls itself healthy for this long, and is still unhealthy to the load balancer, will stay so.
+const LONG_HEALTHY: Duration = Duration::from_secs(90);
+
+fn has_long_been_healthy(seen: &Observed) -> bool {
+    let Some(task) = seen.task().filter(|t| t.is_running() && t.health == Health::Healthy) else { return false };
+    let watched = seen.run.healthy_since.as_ref().filter(|(id, _)| *id == task.id).map(|(_, since)| *since);
+    let settled = task.started.map(|at| at + SETTLED);
+    [watched, settled].into_iter().flatten().any(|since| between(since, seen.at) >= LONG_HEALTHY)
+}
+
+fn target_healthy(label: &str, target: &Target, long_healthy: bool) -> Verdict {
     let reason = target.reason.as_deref().unwrap_or("no reason given");
     match target.state {
         TargetState::Healthy => Verdict::Holds,
         TargetState::Initial => Verdict::Waits(format!("{label}: initial ({reason})")),
+        TargetState::Unhealthy if long_healthy => Verdict::Fails(format!(
+            "{label}: the containers call themselves healthy, and the load balancer finds the task unhealthy ({reason})"
+        )),
         TargetState::Unhealthy => Verdict::Waits(format!("{label}: unhealthy ({reason})")),
         TargetState::Unused => Verdict::Waits(format!("{label}: unused ({reason})")),
         TargetState::Draining => Verdict::Waits(format!("{label}: draining ({reason})")),
@@ -516,6 +612,41 @@ fn page(page: &Page) -> Verdict {
     }
 }
 
+fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
+    if policy.meetings == Meetings::Cut || policy.counted == Counted::ByNobody {
+        return Verdict::Holds;
+    }
+    if let Some(why) = seen.service.unreadable().or(seen.tasks.unreadable()) {
+        return Verdict::Unseen(why.clone());
+    }
+    let asked_to_run = seen.service.present().is_some_and(|s| s.desired > 0);
+    if !asked_to_run || !seen.live_tasks().any(Task::is_running) {
+        return Verdict::Holds;
+    }
+    match people(seen) {
+        Ok(line) if line.conferences == 0 => Verdict::Holds,
+        Ok(line) => Verdict::Waits(format!(
+            "{} in {}",
+            count(line.participants, "person", "people"),
+            count(line.conferences, "room", "rooms")
+        )),
+        Err(why) => Verdict::Unseen(Unreadable { because: Blindness::Garbled, why }),
+    }
+}
+
+fn unprotected(seen: &Observed, policy: &Policy) -> Verdict {
+    let could_be = policy.meetings == Meetings::Cut && seen.live_tasks().any(Task::is_running);
+    if could_be && !seen.run.unprotected {
+        Verdict::Waits("the task protects itself while it counts people".into())
+    } else {
+        Verdict::Holds
+    }
+}
+
+fn count(n: u32, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
 fn stopped(seen: &Observed) -> Verdict {
     if let Some(why) = seen.tasks.unreadable() {
         return Verdict::Unseen(why.clone());
@@ -525,6 +656,10 @@ fn stopped(seen: &Observed) -> Verdict {
         Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
         Reading::Present(service) if service.desired > 0 => {
             Verdict::Waits(format!("the desired count is {}", service.desired))
+        }
+        // A task that moves from one of ECS's lists to the other is in neither for a moment.
+        Reading::Present(service) if live == 0 && service.running + service.pending > 0 => {
+            Verdict::Waits(format!("ECS still counts {} task(s)", service.running + service.pending))
         }
         Reading::Present(_) | Reading::Absent if live > 0 => Verdict::Waits(format!("{live} task(s) still stopping")),
         Reading::Present(_) | Reading::Absent => Verdict::Holds,

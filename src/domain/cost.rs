@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::observed::{Architecture, Balancer, Observed, Reading, Task};
-
-/// When the rates below were looked up, and for which region.
-pub const RATES: &str = "us-west-2, September 2026";
+use super::price::{ADDRESS_HOUR, BALANCER_HOUR, FARGATE_ARM, FARGATE_X86};
 
 /// US dollars, in millionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,19 +17,18 @@ impl From<Money> for f64 {
     }
 }
 
+impl From<f64> for Money {
+    #[expect(clippy::cast_possible_truncation, reason = "a price is far below 2^63 millionths")]
+    fn from(dollars: f64) -> Self {
+        Self((dollars * 1_000_000.0).round() as i64)
+    }
+}
+
 impl std::iter::Sum for Money {
     fn sum<I: Iterator<Item = Self>>(of: I) -> Self {
         Self(of.map(|m| m.0).sum())
     }
 }
-
-/// aws.amazon.com/fargate/pricing, per vCPU and per GB, each hour.
-const X86: (i64, i64) = (40_480, 4_445);
-const ARM: (i64, i64) = (32_380, 3_560);
-/// aws.amazon.com/elasticloadbalancing/pricing, per hour or part of it.
-const BALANCER: i64 = 22_500;
-/// aws.amazon.com/vpc/pricing, per address and hour, in use or idle.
-const ADDRESS: i64 = 5_000;
 
 /// One thing with an hourly price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,24 +71,31 @@ impl Cost {
     }
 }
 
-fn task(task: &Task) -> [Item; 2] {
-    let (vcpu, gb) = match task.architecture {
-        Architecture::X86 => X86,
-        Architecture::Arm => ARM,
+/// The compute of one task, per hour.
+pub fn compute(cpu_units: u32, mebibytes: u32, architecture: Architecture) -> f64 {
+    let (vcpu, gb) = match architecture {
+        Architecture::X86 => FARGATE_X86,
+        Architecture::Arm => FARGATE_ARM,
     };
-    let compute = (i64::from(task.cpu) * vcpu + i64::from(task.memory) * gb) / 1024;
+    (f64::from(cpu_units) * vcpu + f64::from(mebibytes) * gb) / 1024.0
+}
+
+fn task(task: &Task) -> [Item; 2] {
     [
-        Item { what: format!("task ({} vCPU, {} GB)", task.cpu / 1024, task.memory / 1024), per_hour: Money(compute) },
-        Item { what: "public IPv4 of the task".into(), per_hour: Money(ADDRESS) },
+        Item {
+            what: format!("task ({} vCPU, {} GB)", task.cpu / 1024, task.memory / 1024),
+            per_hour: compute(task.cpu, task.memory, task.architecture).into(),
+        },
+        Item { what: "public IPv4 of the task".into(), per_hour: ADDRESS_HOUR.into() },
     ]
 }
 
 fn balancer(balancer: &Balancer) -> [Item; 2] {
     [
-        Item { what: "load balancer".into(), per_hour: Money(BALANCER) },
+        Item { what: "load balancer".into(), per_hour: BALANCER_HOUR.into() },
         Item {
             what: format!("{} public IPv4 of the load balancer", balancer.addresses),
-            per_hour: Money(ADDRESS * i64::from(balancer.addresses)),
+            per_hour: (ADDRESS_HOUR * f64::from(balancer.addresses)).into(),
         },
     ]
 }

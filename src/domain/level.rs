@@ -77,7 +77,7 @@ impl Goal {
                 Steady,
                 MediaFlows,
             ],
-            Self::AtMostStandby => &[SignedIn, Stopped],
+            Self::AtMostStandby => &[SignedIn, RoomsEmpty, Unprotected, Stopped],
         }
     }
 }
@@ -159,11 +159,13 @@ impl Standing {
         let unread: Vec<String> = [
             seen.balancer.unreadable().map(|u| format!("load balancer: {u}")),
             seen.secret.unreadable().map(|u| format!("secret: {u}")),
+            seen.tasks.unreadable().map(|u| format!("tasks: {u}")),
         ]
         .into_iter()
         .flatten()
         .collect();
         let left: Vec<String> = [
+            seen.live_tasks().next().map(|_| "there is a task, but no service".to_owned()),
             seen.balancer.present().map(|_| "there is a load balancer, but no service".to_owned()),
             seen.secret
                 .present()

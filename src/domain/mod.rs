@@ -4,10 +4,22 @@ pub mod action;
 pub mod cause;
 pub mod condition;
 pub mod cost;
+pub mod estimate;
+mod evidence;
 pub mod finding;
 pub mod level;
 pub mod meeting;
 pub mod name;
 pub mod observed;
 pub mod plan;
+pub mod price;
 pub mod status;
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;
+/// How a duration is written for programs: in seconds.
+pub(crate) fn seconds<S: serde::Serializer>(span: &std::time::Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(span.as_secs_f64())
+}

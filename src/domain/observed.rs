@@ -77,6 +77,11 @@ impl<T, E: Into<Unreadable>> From<Result<Option<T>, E>> for Reading<T> {
     }
 }
 
+/// The time from `earlier` to `later`; zero when it is the other way round.
+pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
 /// All readings of one moment, AWS and real probes alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Observed {
@@ -368,6 +373,20 @@ pub enum TargetState {
     Unavailable,
 }
 
+/// ELB's own word.
+impl std::fmt::Display for TargetState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unused => "unused",
+            Self::Draining => "draining",
+            Self::Unavailable => "unavailable",
+        })
+    }
+}
+
 /// The Route 53 record of the platform's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
@@ -423,6 +442,7 @@ pub struct Tls {
     pub address: SocketAddr,
     /// What was shown; `Err` says how the handshake ended without a certificate.
     pub shown: Result<Certificate, String>,
+    #[serde(serialize_with = "super::seconds")]
     pub took: Duration,
 }
 
@@ -459,6 +479,7 @@ pub struct Page {
     pub status: Option<u16>,
     /// What is wrong with it; `None` when it is what Jitsi serves.
     pub wrong: Option<String>,
+    #[serde(serialize_with = "super::seconds")]
     pub took: Duration,
 }
 

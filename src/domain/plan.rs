@@ -8,7 +8,7 @@ use super::action::Action;
 use super::condition::{Condition, Verdict};
 use super::level::Goal;
 use super::name::AccountId;
-use super::observed::{Blindness, Observed, Occupancy, Reading};
+use super::observed::{Blindness, Observed, Occupancy, Reading, Unreadable, between};
 
 /// What the user has decided, as far as judging and planning depend on it.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub enum Counted {
 pub enum Meetings {
     /// A meeting, or not knowing whether there is one, is a refusal.
     Respect,
+    /// `--when-empty`: wait until nobody is left.
+    Await,
     /// `--cut-meetings`
     Cut,
 }
@@ -58,7 +60,7 @@ pub struct Plan {
 /// Why nothing is planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("{until} could not be judged")]
+    #[error("cannot tell whether {until}")]
     Blind { until: Condition, because: Blindness, why: String },
     #[error("people are in a meeting: {participants} in {conferences} room(s)")]
     MeetingInProgress { participants: u32, conferences: u32 },
@@ -75,43 +77,49 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
     }
     let mut steps = Vec::new();
     for &until in to.conditions() {
-        match until.judge(seen, policy) {
+        let verdict = until.judge(seen, policy);
+        refuse_to_cut_a_meeting(until, &verdict, seen, policy)?;
+        match verdict {
             Verdict::Holds | Verdict::Warns(_) => {}
+            // Nobody has looked yet: looking is the step.
+            Verdict::Unseen(Unreadable { because: Blindness::NotAsked, why }) => {
+                steps.push(Step { until, action: None, why });
+            }
+            Verdict::Unseen(_) if until == Condition::RoomsEmpty && policy.meetings == Meetings::Await => {
+                steps.push(Step { until, action: None, why: verdict.to_string() });
+            }
             Verdict::Unseen(unseen) => {
-                // What follows from an earlier step is not looked at before that step is taken.
-                if unseen.because != Blindness::NotAsked || steps.is_empty() {
-                    return Err(Refusal::Blind { until, because: unseen.because, why: unseen.why });
-                }
-                steps.push(Step { until, action: None, why: unseen.why });
+                return Err(Refusal::Blind { until, because: unseen.because, why: unseen.why });
             }
             Verdict::Waits(why) | Verdict::Fails(why) => {
-                steps.push(Step { until, action: until.remedy(seen, policy), why });
+                steps.push(Step { until, action: until.remedy(seen), why });
             }
         }
-    }
-    if steps.iter().any(|s| matches!(s.action, Some(Action::Stop | Action::Unprotect))) {
-        refuse_to_cut_a_meeting(seen, policy)?;
     }
     Ok(Plan { to, steps })
 }
 
 /// People in a meeting, or not knowing whether there are any, are a refusal unless told otherwise.
-fn refuse_to_cut_a_meeting(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
-    if policy.meetings == Meetings::Cut || policy.counted == Counted::ByNobody {
+fn refuse_to_cut_a_meeting(
+    until: Condition,
+    verdict: &Verdict,
+    seen: &Observed,
+    policy: &Policy,
+) -> Result<(), Refusal> {
+    if until != Condition::RoomsEmpty || policy.meetings == Meetings::Await {
         return Ok(());
     }
-    if let Some(why) = seen.tasks.unreadable() {
-        return Err(Refusal::MeetingUnknown { why: format!("the tasks could not be read: {why}") });
-    }
-    if !seen.live_tasks().any(super::observed::Task::is_running) {
-        return Ok(());
-    }
-    match people(seen) {
-        Ok(occupancy) if occupancy.conferences == 0 => Ok(()),
-        Ok(Occupancy { participants, conferences, .. }) => {
-            Err(Refusal::MeetingInProgress { participants: *participants, conferences: *conferences })
-        }
-        Err(why) => Err(Refusal::MeetingUnknown { why }),
+    match verdict {
+        Verdict::Holds | Verdict::Warns(_) => Ok(()),
+        // Without the service and its tasks there is more to say than that people cannot be seen.
+        Verdict::Unseen(_) if seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some() => Ok(()),
+        Verdict::Unseen(unseen) => Err(Refusal::MeetingUnknown { why: unseen.why.clone() }),
+        Verdict::Waits(why) | Verdict::Fails(why) => match people(seen) {
+            Ok(line) => {
+                Err(Refusal::MeetingInProgress { participants: line.participants, conferences: line.conferences })
+            }
+            Err(_) => Err(Refusal::MeetingUnknown { why: why.clone() }),
+        },
     }
 }
 
@@ -124,7 +132,7 @@ pub fn people(seen: &Observed) -> Result<&Occupancy, String> {
         Reading::Unreadable(why) => Err(format!("the occupancy line could not be read: {why}")),
         Reading::Absent => Err("the occupancy sidecar has written nothing for 90 s".into()),
         Reading::Present(line) => {
-            let age = crate::clock::between(line.time, seen.at);
+            let age = between(line.time, seen.at);
             if age > STALE {
                 return Err(format!("the newest occupancy line is {} s old", age.as_secs()));
             }

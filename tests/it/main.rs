@@ -1,3 +1,11 @@
-//! All integration tests, in one binary.
+//! The offline tests: one binary that links once and starts fast. No network but loopback, no AWS.
 
+mod config;
+mod contract;
+mod layers;
 mod meeting;
+mod probes;
+mod render;
+mod replies;
+mod sandbox;
+mod stable;

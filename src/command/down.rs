@@ -1,0 +1,46 @@
+//! `down`: stop the platform, unless people are in a meeting.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::domain::level::Goal;
+use crate::domain::plan::{Meetings, Policy};
+use crate::engine::{self, Job};
+use crate::error::{Failure, Outcome};
+
+/// Stop the platform, unless people are in a meeting
+///
+/// Sets the desired count to 0 and waits until no task is left. Refuses (exit code 5) while people are in a meeting,
+/// and when that cannot be told. Never creates anything: what is powered down stays powered down.
+///
+/// Example: `meetctl down --when-empty --timeout 2h`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Wait until nobody is in a meeting, then stop
+    #[arg(long, conflicts_with = "cut_meetings")]
+    when_empty: bool,
+
+    /// Stop although people are in a meeting, or may be
+    #[arg(long)]
+    cut_meetings: bool,
+}
+
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+/// Meetings last.
+const LIMIT_WHEN_EMPTY: Duration = Duration::from_secs(6 * 3600);
+
+impl Args {
+    fn meetings(&self) -> Meetings {
+        match (self.when_empty, self.cut_meetings) {
+            (true, _) => Meetings::Await,
+            (_, true) => Meetings::Cut,
+            (false, false) => Meetings::Respect,
+        }
+    }
+}
+
+pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
+    let policy = Policy { meetings: args.meetings(), ..cx.policy.clone() };
+    let limit = if args.when_empty { LIMIT_WHEN_EMPTY } else { LIMIT };
+    engine::reach(Job { policy: &policy, ..cx.job(limit) }, Goal::AtMostStandby).await
+}

@@ -1,0 +1,67 @@
+//! `status`: where the platform stands.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Context;
+use crate::domain::level::{Level, Standing};
+use crate::domain::observed::Observed;
+use crate::domain::status::Status;
+use crate::engine::{Look, observe, sign_in};
+use crate::error::{Failure, Outcome};
+use crate::event::Answer;
+
+/// Say where the platform stands, what it costs, and what could not be read
+///
+/// Answers in one screen: the level, since when and by whom, people, task and containers, targets, DNS, certificate,
+/// and the cost of this hour. What could not be read is called unknown, never off. Exit code 9 says that the level
+/// itself cannot be told.
+///
+/// Example: `meetctl status --expect standby`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Exit with code 8 unless the platform is at this level: running, standby, powered-down or destroyed
+    #[arg(long, value_name = "LEVEL")]
+    expect: Option<Level>,
+
+    /// Look again and again until Ctrl-C; with --expect, until the level is reached
+    #[arg(long)]
+    watch: bool,
+
+    /// How long to wait between two looks of --watch
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::cli::span)]
+    every: Duration,
+}
+
+pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
+    let mut seen = Observed::nothing(cx.world.clock.now());
+    seen.identity = sign_in(&cx.world, &cx.policy).await?;
+    loop {
+        let standing;
+        (seen, standing) = look(cx, seen).await;
+        let outcome = judge(&standing, args.expect);
+        if !args.watch || (args.expect.is_some() && outcome == Outcome::Done) {
+            return Ok(outcome);
+        }
+        sleep(args.every).await;
+    }
+}
+
+/// One look, told as an answer.
+async fn look(cx: &Context, last: Observed) -> (Observed, Standing) {
+    let seen = observe(&cx.world, &cx.sight, &Look::everything(), last).await;
+    let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), cx.sight.host.as_str());
+    let standing = status.standing.clone();
+    cx.say.answer(Answer::Status(status));
+    (seen, standing)
+}
+
+fn judge(standing: &Standing, expected: Option<Level>) -> Outcome {
+    match (standing, expected) {
+        (Standing::Unknown { .. }, _) => Outcome::CannotTell,
+        (_, None) => Outcome::Done,
+        (standing, Some(level)) if standing.level() == Some(level) => Outcome::Done,
+        (_, Some(_)) => Outcome::Unhealthy,
+    }
+}

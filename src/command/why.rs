@@ -1,0 +1,48 @@
+//! `why`: the root cause of the last failed start.
+
+use super::Context;
+use crate::domain::cause;
+use crate::domain::condition::Condition;
+use crate::domain::observed::{Observed, Reading};
+use crate::engine::{Look, log_of, observe, sign_in};
+use crate::error::{Failure, Kind, Outcome, advice};
+use crate::event::{Answer, Why};
+
+/// Name the root cause of the last failed start
+///
+/// Reads what ECS still shows of the service, its events and its stopped tasks, and says in plain words what went
+/// wrong, with the last lines of the container concerned and what to do. ECS forgets a stopped task after about an
+/// hour.
+///
+/// Example: `meetctl why`
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
+    let mut seen = Observed::nothing(cx.world.clock.now());
+    seen.identity = sign_in(&cx.world, &cx.policy).await?;
+    let seen = observe(&cx.world, &cx.sight, &Look::at([&Condition::Started]), seen).await;
+    if let Some(unseen) = seen.service.unreadable().or(seen.tasks.unreadable()) {
+        return Err(Failure::new(Kind::Unseen, "the service and its tasks could not be read")
+            .because(unseen.why.clone())
+            .next(advice(unseen.because)));
+    }
+    cx.say.answer(Answer::Why(answer(cx, &seen).await));
+    Ok(Outcome::Done)
+}
+
+async fn answer(cx: &Context, seen: &Observed) -> Why {
+    let found = match (&seen.service, &seen.tasks) {
+        (Reading::Present(service), Reading::Present(tasks)) => cause::last(service, tasks),
+        _ => None,
+    };
+    let Some((deployment, cause)) = found else {
+        let note = "no failed start is to be seen; ECS shows stopped tasks for about an hour only";
+        return Why { deployment: None, cause: None, log: None, note: Some(note.into()) };
+    };
+    let (log, note) = match log_of(&cx.world, &cause).await {
+        Ok(log) => (log, None),
+        Err(failure) => (None, Some(format!("the container's log could not be read: {}", failure.what))),
+    };
+    Why { deployment: Some(deployment.to_string()), cause: Some(cause), log, note }
+}

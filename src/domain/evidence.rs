@@ -1,0 +1,71 @@
+//! What a condition was judged from, in one line: addresses, dates, milliseconds.
+
+use super::condition::{Condition, addresses};
+use super::observed::{Observed, Page, Target};
+
+impl Condition {
+    /// What was found, whatever the verdict; empty when nothing was.
+    pub fn evidence(self, seen: &Observed) -> String {
+        match self {
+            Self::SignedIn => seen.identity.present().map(|i| i.arn.clone()),
+            Self::ServiceActive => {
+                seen.service.present().map(|s| format!("desired {}, running {}", s.desired, s.running))
+            }
+            Self::BalancerActive => seen.balancer.present().map(|b| {
+                let listeners: Vec<String> = b.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
+                format!("{}: {}", b.dns_name, listeners.join(", "))
+            }),
+            Self::Started | Self::Unprotected | Self::Stopped => {
+                seen.task().map(|t| format!("task {} {}", t.id, t.last_status))
+            }
+            Self::ContainersHealthy | Self::Steady => seen.task().map(containers),
+            Self::TargetsHealthy => seen.targets.present().map(|groups| {
+                let each = groups.iter().flat_map(|g| g.targets.iter().map(move |t| target(&g.container, t)));
+                each.collect::<Vec<_>>().join("; ")
+            }),
+            Self::NameResolves => {
+                seen.names.present().and_then(|n| n.local.as_ref().ok()).map(|found| addresses(found))
+            }
+            Self::CertificateTrusted => seen.tls.present().and_then(|t| {
+                let c = t.shown.as_ref().ok()?;
+                Some(format!(
+                    "until {}, {}, by {}, {} ms",
+                    c.not_after.strftime("%Y-%m-%d"),
+                    c.version,
+                    c.issuer,
+                    t.took.as_millis()
+                ))
+            }),
+            Self::PagesServed => seen.web.present().map(|w| [&w.index, &w.config, &w.api].map(page).join("; ")),
+            Self::SignallingWorks => seen.signalling.present().map(|s| [&s.bosh, &s.websocket].map(page).join("; ")),
+            Self::MediaFlows => None,
+            Self::RoomsEmpty => {
+                seen.occupancy.present().map(|o| format!("{} participants, {} rooms", o.participants, o.conferences))
+            }
+        }
+        .unwrap_or_default()
+    }
+}
+
+fn containers(task: &super::observed::Task) -> String {
+    let each = task.containers.iter().map(|c| format!("{} {}", c.name, health_word(c.health)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+const fn health_word(health: super::observed::Health) -> &'static str {
+    use super::observed::Health;
+    match health {
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
+        Health::Unknown => "unchecked",
+    }
+}
+
+fn target(container: &str, target: &Target) -> String {
+    format!("{container} {}:{} {}", target.address, target.port, target.state)
+}
+
+fn page(page: &Page) -> String {
+    let status = page.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+    format!("{} {status} in {} ms", page.path, page.took.as_millis())
+}

@@ -1,0 +1,448 @@
+//! What the conditions, levels, plans and causes promise.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::action::Action;
+use super::cause;
+use super::condition::{Condition, STEADY, Verdict, start_failure};
+use super::cost::{Cost, Money};
+use super::example::*;
+use super::level::{Goal, Level, Standing};
+use super::observed::*;
+use super::plan::{Counted, Meetings, Plan, Policy, Refusal, contested, plan};
+use super::status::{People, Status};
+
+fn unreadable<T>() -> Reading<T> {
+    Reading::Unreadable(Unreadable { because: Blindness::Denied, why: "AccessDenied".into() })
+}
+
+fn planned(seen: &Observed, to: Goal) -> Plan {
+    plan(seen, to, &policy()).expect("a plan")
+}
+
+#[test]
+fn a_running_platform_needs_nothing() {
+    assert_eq!(planned(&running(), Goal::Running).steps, []);
+    assert_eq!(Standing::of(&running(), &policy()), Standing::Running);
+}
+
+#[test]
+fn up_from_standby_starts_first() {
+    let plan = planned(&standby(), Goal::Running);
+    assert_eq!((plan.steps[0].until, plan.steps[0].action), (Condition::Started, Some(Action::Start)));
+    assert_eq!(Standing::of(&standby(), &policy()).level(), Some(Level::Standby));
+}
+
+#[test]
+fn down_from_running_only_stops() {
+    let steps = planned(&running(), Goal::AtMostStandby).steps;
+    assert_eq!(steps.iter().map(|s| s.action).collect::<Vec<_>>(), [Some(Action::Stop)]);
+}
+
+/// The ancestor's faults 3: a second scale-down must do nothing, and never create anything.
+#[test]
+fn down_never_creates_anything() {
+    let absent = Observed {
+        service: Reading::Absent,
+        tasks: Reading::Present(vec![]),
+        balancer: Reading::Absent,
+        secret: Reading::Absent,
+        ..running()
+    };
+    for seen in [standby(), Observed { balancer: Reading::Absent, ..standby() }, absent] {
+        assert_eq!(planned(&seen, Goal::AtMostStandby).steps, []);
+    }
+}
+
+#[test]
+fn levels_are_told_apart() {
+    let powered_down = Observed { balancer: Reading::Absent, record: Reading::Absent, ..standby() };
+    assert_eq!(Standing::of(&powered_down, &policy()).level(), Some(Level::PoweredDown));
+    let nothing = Observed { service: Reading::Absent, secret: Reading::Absent, ..powered_down };
+    assert_eq!(Standing::of(&nothing, &policy()).level(), Some(Level::Destroyed));
+    let leftover = Observed { balancer: running().balancer, ..nothing };
+    assert!(matches!(Standing::of(&leftover, &policy()), Standing::Degraded { .. }));
+}
+
+/// The ancestor's fault 1: what could not be read is neither off nor free of charge.
+#[test]
+fn unreadable_is_never_off_gone_or_free() {
+    let cases = [
+        Observed { service: unreadable(), ..standby() },
+        Observed { tasks: unreadable(), ..standby() },
+        Observed { balancer: unreadable(), ..standby() },
+        Observed { service: Reading::Absent, balancer: unreadable(), secret: Reading::Absent, ..standby() },
+        Observed { service: Reading::Absent, balancer: Reading::Absent, secret: unreadable(), ..standby() },
+    ];
+    for seen in cases {
+        assert_eq!(Standing::of(&seen, &policy()).name(), "unknown", "{seen:?}");
+    }
+    let blind = Observed { tasks: unreadable(), balancer: unreadable(), ..standby() };
+    assert_eq!(Cost::of(&blind).unknown, ["tasks", "load balancer"]);
+}
+
+/// The ancestor's fault 2: a service that claims to run while its only task has stopped.
+#[test]
+fn a_stopped_task_is_not_success() {
+    let mut seen = running();
+    seen.tasks =
+        Reading::Present(vec![stopped_task("task1", "ecs-svc/1", ago(30), "Essential container in task exited")]);
+    assert!(!Condition::Started.judge(&seen, &policy()).is_good());
+    assert!(!Condition::ContainersHealthy.judge(&seen, &policy()).is_good());
+    assert_ne!(Standing::of(&seen, &policy()), Standing::Running);
+}
+
+#[test]
+fn the_task_of_an_older_start_is_not_success() {
+    let mut seen = running();
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: ago(5) });
+    service(&mut seen).deployments.insert(0, deployment("ecs-svc/2", ago(5)));
+    service(&mut seen).deployments[1].status = DeploymentStatus::Active;
+    assert_eq!(
+        Condition::Started.judge(&seen, &policy()),
+        Verdict::Waits("1 task(s) of an earlier start, none of this one yet".into())
+    );
+}
+
+/// Reads may be older than our own write: neither a second start nor a refusal follows from one.
+#[test]
+fn an_old_read_after_a_start_is_waited_out() {
+    let mut seen = standby();
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: now() });
+    let first = &planned(&seen, Goal::Running).steps[0];
+    assert_eq!((first.until, first.action), (Condition::Started, None));
+}
+
+#[test]
+fn somebody_else_scaling_down_is_noticed() {
+    let mut seen = standby();
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(60) });
+    assert!(contested(&seen, Goal::Running).is_some());
+    assert!(contested(&seen, Goal::AtMostStandby).is_none());
+    let mut replaced = running();
+    replaced.run.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
+    assert!(matches!(plan(&replaced, Goal::Running, &policy()), Err(Refusal::Contested { .. })));
+}
+
+#[test]
+fn people_are_a_refusal() {
+    let meeting = Observed { occupancy: Reading::Present(occupancy(7, 2)), ..running() };
+    assert_eq!(
+        plan(&meeting, Goal::AtMostStandby, &policy()),
+        Err(Refusal::MeetingInProgress { participants: 7, conferences: 2 })
+    );
+    let waiting_alone = Observed { occupancy: Reading::Present(occupancy(0, 1)), ..running() };
+    assert!(matches!(plan(&waiting_alone, Goal::AtMostStandby, &policy()), Err(Refusal::MeetingInProgress { .. })));
+    let cut = Policy { meetings: Meetings::Cut, ..policy() };
+    assert_eq!(plan(&meeting, Goal::AtMostStandby, &cut).expect("a plan").steps[0].action, Some(Action::Unprotect));
+    let patient = Policy { meetings: Meetings::Await, ..policy() };
+    let steps = plan(&meeting, Goal::AtMostStandby, &patient).expect("a plan").steps;
+    assert_eq!((steps[0].until, steps[0].action), (Condition::RoomsEmpty, None));
+    assert!(plan(&meeting, Goal::Running, &policy()).is_ok());
+}
+
+#[test]
+fn not_knowing_about_people_is_a_refusal_too() {
+    let stale = Occupancy { time: ago(91), ..occupancy(0, 0) };
+    let elsewhere = Occupancy { task: "task9".parse().expect("an id"), ..occupancy(0, 0) };
+    for unknown in [Reading::Absent, unreadable(), Reading::Present(stale), Reading::Present(elsewhere)] {
+        let seen = Observed { occupancy: unknown, ..running() };
+        assert!(matches!(plan(&seen, Goal::AtMostStandby, &policy()), Err(Refusal::MeetingUnknown { .. })), "{seen:?}");
+        assert!(matches!(Status::of(&seen, &policy(), "p", "h").people, People::Unknown { .. }));
+        let nobody_counts = Policy { counted: Counted::ByNobody, ..policy() };
+        assert!(plan(&seen, Goal::AtMostStandby, &nobody_counts).is_ok());
+    }
+}
+
+#[test]
+fn nobody_can_be_in_a_task_that_does_not_run() {
+    let mut seen = Observed { occupancy: Reading::Absent, ..running() };
+    seen.tasks =
+        Reading::Present(vec![Task { last_status: "PENDING".into(), started: None, ..task("task1", "ecs-svc/1") }]);
+    assert_eq!(planned(&seen, Goal::AtMostStandby).steps[0].action, Some(Action::Stop));
+}
+
+/// The ancestor's fault 7: states are compared, not searched for words.
+#[test]
+fn unhealthy_is_not_healthy() {
+    let mut seen = running();
+    let Reading::Present(groups) = &mut seen.targets else { panic!("no targets") };
+    groups[0].targets[0].state = TargetState::Unhealthy;
+    // What its containers have long called healthy will not become reachable by waiting.
+    assert!(matches!(Condition::TargetsHealthy.judge(&seen, &policy()), Verdict::Fails(_)));
+    let Reading::Present(tasks) = &mut seen.tasks else { panic!("no tasks") };
+    tasks[0].started = Some(ago(60));
+    assert_eq!(
+        Condition::TargetsHealthy.judge(&seen, &policy()),
+        Verdict::Waits("web:8000: unhealthy (no reason given)".into())
+    );
+}
+
+#[test]
+fn a_target_of_a_dead_task_does_not_count() {
+    let mut seen = running();
+    let Reading::Present(groups) = &mut seen.targets else { panic!("no targets") };
+    groups[0].targets[0].address = "10.0.9.9".into();
+    assert!(matches!(Condition::TargetsHealthy.judge(&seen, &policy()), Verdict::Waits(_)));
+}
+
+/// The ancestor's fault 7: certificates are compared with the calendar.
+#[test]
+fn certificates_are_judged_by_date_name_and_chain() {
+    let judged = |change: fn(&mut Certificate)| {
+        let mut seen = running();
+        let Reading::Present(Tls { shown: Ok(certificate), .. }) = &mut seen.tls else { panic!("no certificate") };
+        change(certificate);
+        Condition::CertificateTrusted.judge(&seen, &policy())
+    };
+    assert_eq!(judged(|_| {}), Verdict::Holds);
+    assert_eq!(
+        judged(|c| c.not_after = ago(60)),
+        Verdict::Fails("the certificate expired on 2026-11-20 18:59 UTC".into())
+    );
+    assert!(matches!(judged(|c| c.not_before = now() + SignedDuration::from_hours(1)), Verdict::Fails(_)));
+    assert_eq!(
+        judged(|c| {
+            c.name_matches = false;
+            c.names = vec!["www.example.org".into()]
+        }),
+        Verdict::Fails("the certificate is for www.example.org".into())
+    );
+    assert!(matches!(judged(|c| c.untrusted = Some("self-signed".into())), Verdict::Fails(_)));
+    assert!(matches!(judged(|c| c.not_after = now() + SignedDuration::from_hours(24 * 20)), Verdict::Warns(_)));
+    assert!(matches!(judged(|c| c.private_root = true), Verdict::Warns(_)));
+}
+
+#[test]
+fn names_are_compared_with_the_load_balancer() {
+    let judged = |change: fn(&mut Resolution)| {
+        let mut seen = running();
+        let Reading::Present(names) = &mut seen.names else { panic!("no names") };
+        change(names);
+        Condition::NameResolves.judge(&seen, &policy())
+    };
+    assert_eq!(judged(|_| {}), Verdict::Holds);
+    assert!(matches!(judged(|n| n.local = Ok(vec!["192.0.2.9".parse().expect("an address")])), Verdict::Waits(_)));
+    assert!(matches!(judged(|n| n.local = Ok(vec![])), Verdict::Waits(_)));
+    let unseen = || Unreadable { because: Blindness::Unreachable, why: "no answer".into() };
+    // Name servers that cannot be asked are unknown, not wrong.
+    assert!(matches!(
+        judged(|n| n.authoritative[0].answer =
+            Err(Unreadable { because: Blindness::Unreachable, why: "no answer".into() })),
+        Verdict::Warns(_)
+    ));
+    let mut seen = running();
+    let Reading::Present(names) = &mut seen.names else { panic!("no names") };
+    names.local = Err(unseen());
+    assert!(matches!(Condition::NameResolves.judge(&seen, &policy()), Verdict::Unseen(_)));
+    let Reading::Present(record) = &mut seen.record else { panic!("no record") };
+    record.targets = vec!["old-nlb.elb.us-west-2.amazonaws.com".into()];
+    assert!(matches!(Condition::NameResolves.judge(&seen, &policy()), Verdict::Fails(_)));
+}
+
+#[test]
+fn a_young_health_is_believed_after_fifteen_seconds() {
+    let mut seen = running();
+    let Reading::Present(tasks) = &mut seen.tasks else { panic!("no tasks") };
+    tasks[0].started = Some(ago(40));
+    let id = tasks[0].id.clone();
+    assert!(matches!(Condition::Steady.judge(&seen, &policy()), Verdict::Warns(_)), "a single look only warns");
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(600) });
+    seen.run.healthy_since = Some((id.clone(), ago(10)));
+    assert!(matches!(Condition::Steady.judge(&seen, &policy()), Verdict::Waits(_)));
+    seen.run.healthy_since = Some((id, now() - SignedDuration::try_from(STEADY).expect("seconds")));
+    assert_eq!(Condition::Steady.judge(&seen, &policy()), Verdict::Holds);
+}
+
+const STOPS: &[(&str, &str)] = &[
+    (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref ghcr.io/jitsi/jvb:stable-0: ghcr.io/jitsi/jvb:stable-0: not found",
+        "the image ghcr.io/jitsi/jvb:stable-0 does not exist",
+    ),
+    (
+        "CannotPullContainerError: inspect image has been retried 5 time(s): toomanyrequests: You have reached your pull rate limit ghcr.io/jitsi/web:a",
+        "the registry refuses to serve the image ghcr.io/jitsi/web:a so often",
+    ),
+    (
+        "CannotPullContainerError: ref pull has been retried 5 time(s): failed to resolve ref ghcr.io/jitsi/web:a: dial tcp: i/o timeout",
+        "the image ghcr.io/jitsi/web:a could not be pulled",
+    ),
+    (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: AccessDeniedException",
+        "the task's secrets could not be read",
+    ),
+    (
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times",
+        "the task's log group cannot be written to",
+    ),
+    (
+        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment enabled",
+        "no network interface could be made for the task",
+    ),
+    (
+        "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:x)",
+        "the load balancer found the task unhealthy",
+    ),
+    ("ContainerRuntimeTimeoutError: Could not transition to running; timed out", "AWS could not run the task"),
+    ("SpotInterruptionError: Your Spot Task was interrupted.", "AWS took the Spot capacity back"),
+];
+
+#[test]
+fn every_stop_has_a_plain_cause_and_advice() {
+    for (reason, what) in STOPS {
+        let mut seen = running();
+        let without_guilt = |t: Task| Task { containers: Vec::new(), ..t };
+        let once = vec![without_guilt(stopped_task("task1", "ecs-svc/1", ago(60), reason))];
+        seen.tasks = Reading::Present(once.clone());
+        assert_eq!(start_failure(&seen), None, "one stop can be bad luck");
+        let twice = [once, vec![without_guilt(stopped_task("task2", "ecs-svc/1", ago(5), reason))]].concat();
+        seen.tasks = Reading::Present(twice);
+        let cause = start_failure(&seen).expect(reason);
+        assert_eq!(cause.what, *what);
+        assert!(!cause.next.is_empty());
+        assert!(matches!(Condition::Started.judge(&seen, &policy()), Verdict::Fails(_)));
+    }
+}
+
+#[test]
+fn an_ended_container_is_named_with_its_exit_code() {
+    let mut task = stopped_task("task1", "ecs-svc/1", ago(5), "Essential container in task exited");
+    for (container, exit) in task.containers.iter_mut().zip([137, 1, 143, 143]) {
+        container.exit_code = Some(exit);
+    }
+    let Reading::Present(service) = running().service else { panic!("no service") };
+    let (_, cause) = cause::last(&service, &[task.clone()]).expect("a cause");
+    assert_eq!(
+        (cause.what.as_str(), cause.container.as_deref()),
+        ("the container prosody ended by itself (exit code 1)", Some("prosody"))
+    );
+    task.containers[3].reason = Some("OutOfMemoryError: Container killed due to memory usage".into());
+    let (_, cause) = cause::last(&service, &[task]).expect("a cause");
+    assert_eq!(cause.what, "the container jvb ran out of memory");
+}
+
+#[test]
+fn orderly_stops_and_older_starts_are_no_cause() {
+    let Reading::Present(service) = running().service else { panic!("no service") };
+    let scaled = stopped_task("t1", "ecs-svc/1", ago(5), "Scaling activity initiated by (deployment ecs-svc/1)");
+    let older = stopped_task("t2", "ecs-svc/0", ago(5), STOPS[0].0);
+    assert_eq!(cause::last(&service, &[scaled, older]), None);
+}
+
+#[test]
+fn capacity_events_are_certain_at_once() {
+    let events = [
+        (
+            "(service s) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later",
+            "AWS has no Fargate capacity free in these zones",
+        ),
+        (
+            "(service s) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently.",
+            "the account's quota of Fargate vCPUs is used up",
+        ),
+        (
+            "(service s) was unable to place a task. Reason: You've reached the limit on the number of tasks you can run concurrently.",
+            "the account's quota of Fargate tasks is used up",
+        ),
+        (
+            "(service s) is unable to consistently start tasks successfully.",
+            "tasks keep failing, and ECS waits longer before each new try",
+        ),
+    ];
+    for (message, what) in events {
+        let mut seen = running();
+        seen.tasks = Reading::Present(Vec::new());
+        let event = |at| ServiceEvent { id: "e".into(), at, message: message.into() };
+        service(&mut seen).events = vec![event(ago(700))];
+        assert_eq!(start_failure(&seen), None, "an event before the start says nothing about it");
+        service(&mut seen).events = vec![event(ago(30))];
+        assert_eq!(start_failure(&seen).expect(message).what, what);
+    }
+}
+
+/// Worked by hand from the rates: 4 × 0.04048 + 8 × 0.004445 + 0.005 and 0.0225 + 0.005.
+#[test]
+fn an_hour_costs_what_it_costs() {
+    assert_eq!(Cost::of(&running()).per_hour, Money(197_480 + 5_000 + 22_500 + 5_000));
+    assert_eq!(Cost::of(&standby()).per_hour, Money(27_500));
+    // The ancestor's fault 7: a pending task is not free of charge.
+    let mut pending = running();
+    let Reading::Present(tasks) = &mut pending.tasks else { panic!("no tasks") };
+    tasks[0].last_status = "PENDING".into();
+    assert_eq!(Cost::of(&pending).per_hour, Cost::of(&running()).per_hour);
+}
+
+prop_compose! {
+    /// A platform with every reading good, absent or unreadable, and the states that matter varied.
+    fn observed()(
+        kinds in prop::collection::vec(0..3u8, 12), desired in 0..2u32, status in 0..4usize, health in 0..3usize,
+        target in 0..3usize, conferences in 0..2u32, age in 0..200i64, asked in prop::option::of(0..2u8),
+    ) -> Observed {
+        let mut seen = running();
+        service(&mut seen).desired = desired;
+        let mut task = task("task1", "ecs-svc/1");
+        task.last_status = ["PROVISIONING", "RUNNING", "STOPPING", "STOPPED"][status].into();
+        task.health = [Health::Healthy, Health::Unhealthy, Health::Unknown][health];
+        if status == 3 {
+            task.stopped = Some(Stop { at: ago(10), code: None, reason: "Essential container in task exited".into() });
+        }
+        seen.tasks = Reading::Present(vec![task]);
+        if let Reading::Present(groups) = &mut seen.targets {
+            groups[0].targets[0].state = [TargetState::Healthy, TargetState::Initial, TargetState::Unhealthy][target];
+        }
+        seen.occupancy = Reading::Present(Occupancy { time: ago(age), ..occupancy(conferences, conferences) });
+        seen.run.asked = asked.map(|n| Asked { deployment: format!("ecs-svc/{n}").parse().expect("an id"), at: ago(650) });
+        let mut kinds = kinds.into_iter();
+        macro_rules! blur { ($($field:ident),*) => { $(match kinds.next() {
+            Some(1) => seen.$field = Reading::Absent,
+            Some(2) => seen.$field = unreadable(),
+            _ => {}
+        })* } }
+        blur!(identity, service, balancer, targets, record, secret, occupancy, names, tls, web, signalling);
+        if kinds.next() == Some(2) { seen.tasks = unreadable(); }
+        seen
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_plan_holds_only_what_does_not_hold(seen in observed()) {
+        for goal in [Goal::Running, Goal::AtMostStandby] {
+            if let Ok(plan) = plan(&seen, goal, &policy()) {
+                for step in &plan.steps {
+                    prop_assert!(!step.until.judge(&seen, &policy()).is_good(), "{step:?}");
+                }
+                for condition in goal.conditions() {
+                    let unseen = matches!(condition.judge(&seen, &policy()), Verdict::Unseen(u) if u.because != Blindness::NotAsked);
+                    prop_assert!(!unseen, "planned although {condition:?} is unseen");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stop_is_never_planned_while_people_may_be_there(seen in observed()) {
+        let stops = plan(&seen, Goal::AtMostStandby, &policy()).is_ok_and(|p| p.steps.iter().any(|s| s.action == Some(Action::Stop)));
+        let nobody = seen.occupancy.present().is_some_and(|o| o.conferences == 0 && o.time >= ago(90));
+        let runs = seen.live_tasks().any(Task::is_running);
+        prop_assert!(!stops || !runs || nobody);
+    }
+
+    #[test]
+    fn up_never_stops_and_down_never_starts(seen in observed()) {
+        let actions = |goal| plan(&seen, goal, &policy()).map_or_else(|_| vec![], |p| p.steps.iter().filter_map(|s| s.action).collect::<Vec<_>>());
+        prop_assert!(actions(Goal::Running).iter().all(|a| *a == Action::Start));
+        prop_assert!(actions(Goal::AtMostStandby).iter().all(|a| *a != Action::Start));
+    }
+
+    #[test]
+    fn judging_and_telling_are_total(seen in observed()) {
+        for condition in Condition::ALL {
+            let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen));
+        }
+        let status = Status::of(&seen, &policy(), "platform", "meet.example.org");
+        let unread = seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some();
+        prop_assert!(!(unread && matches!(status.standing.level(), Some(Level::Standby | Level::PoweredDown | Level::Destroyed))));
+    }
+}

@@ -1,0 +1,297 @@
+//! From the world to an observation: all independent looks at once, each with its own limit.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use tokio::join;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::domain::condition::{Condition, Source};
+use crate::domain::observed::{
+    Attachment, Balancer, Blindness, Health, Identity, Observed, Occupancy, Reading, Record, Resolution, Secret,
+    Service, Signalling, Target, TargetGroup, Task, Tls, Unreadable, Web,
+};
+use crate::domain::plan::{Policy, STALE};
+use crate::error::{Failure, Kind, advice};
+use crate::probe::{self, Sight};
+use crate::world::{CloudError, World};
+
+/// Where to look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look(BTreeSet<Source>);
+
+impl Look {
+    /// All but the media proof, which takes seconds and enters a room.
+    pub fn everything() -> Self {
+        use Source::*;
+        Self(
+            [Identity, Service, Tasks, Balancer, Targets, Record, Secret, Occupancy, Names, Tls, Web, Signalling]
+                .into(),
+        )
+    }
+
+    /// What is needed to judge these conditions.
+    pub fn at<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> Self {
+        Self(conditions.into_iter().flat_map(|c| c.needs()).copied().collect())
+    }
+
+    fn has(&self, source: Source) -> bool {
+        self.0.contains(&source)
+    }
+}
+
+/// No AWS look takes longer than this, whatever the SDK's own limits are.
+const CLOUD_LIMIT: Duration = Duration::from_secs(40);
+
+/// Finds out whose credentials these are, and refuses those of another account before anything else is asked.
+pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>, Failure> {
+    let identity = read("sts:GetCallerIdentity", async { world.cloud.identity().await.map(Some) }).await;
+    if let Some(unseen) = identity.unreadable().filter(|u| u.because == Blindness::SignIn) {
+        return Err(Failure::new(Kind::NoAccess, "AWS does not accept the credentials")
+            .because(unseen.why.clone())
+            .next(advice(Blindness::SignIn)));
+    }
+    if let (Some(found), Some(wanted)) = (identity.present(), &policy.account)
+        && found.account != *wanted
+    {
+        return Err(Failure::new(Kind::NoAccess, "the credentials belong to another account")
+            .because(format!("the platform is in account {wanted}, {} is of account {}", found.arn, found.account))
+            .next("choose the right profile with `--profile`, or mend `platform.account` in meetctl.toml"));
+    }
+    Ok(identity)
+}
+
+/// Looks where it is told to, everywhere at once. What is not looked at stays as it was last seen.
+pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed) -> Observed {
+    let eyes = Eyes {
+        world,
+        sight,
+        look,
+        last: &last,
+        service: OnceCell::new(),
+        balancer: OnceCell::new(),
+        door: OnceCell::new(),
+    };
+    let (service, targets, tasks, balancer, record, secret, occupancy, names, tls, web, signalling) = join!(
+        eyes.service(),
+        eyes.targets(),
+        eyes.tasks(),
+        eyes.balancer(),
+        eyes.record(),
+        eyes.secret(),
+        eyes.occupancy(),
+        eyes.names(),
+        eyes.tls(),
+        eyes.web(),
+        eyes.signalling(),
+    );
+    let mut seen = Observed {
+        at: world.clock.now(),
+        identity: last.identity.clone(),
+        service: service.clone(),
+        targets,
+        tasks,
+        balancer: balancer.clone(),
+        record,
+        secret,
+        occupancy,
+        names,
+        tls,
+        web,
+        signalling,
+        media: last.media.clone(),
+        run: last.run.clone(),
+    };
+    remember_health(&mut seen);
+    seen
+}
+
+/// One look: several readings wait for the service, the load balancer or the door, each of which is read once.
+struct Eyes<'a> {
+    world: &'a World,
+    sight: &'a Sight,
+    look: &'a Look,
+    last: &'a Observed,
+    service: OnceCell<Reading<Service>>,
+    balancer: OnceCell<Reading<Balancer>>,
+    door: OnceCell<Result<SocketAddr, Unreadable>>,
+}
+
+impl Eyes<'_> {
+    async fn service(&self) -> &Reading<Service> {
+        self.service
+            .get_or_init(|| async {
+                if self.look.has(Source::Service) {
+                    read("ecs:DescribeServices", self.world.cloud.service()).await
+                } else {
+                    self.last.service.clone()
+                }
+            })
+            .await
+    }
+
+    async fn balancer(&self) -> &Reading<Balancer> {
+        self.balancer
+            .get_or_init(|| async {
+                if self.look.has(Source::Balancer) {
+                    read("elasticloadbalancing:DescribeLoadBalancers", self.world.cloud.balancer()).await
+                } else {
+                    self.last.balancer.clone()
+                }
+            })
+            .await
+    }
+
+    async fn tasks(&self) -> Reading<Vec<Task>> {
+        if !self.look.has(Source::Tasks) {
+            return self.last.tasks.clone();
+        }
+        read("ecs:DescribeTasks", async { self.world.cloud.tasks().await.map(Some) }).await
+    }
+
+    async fn record(&self) -> Reading<Record> {
+        if !self.look.has(Source::Record) {
+            return self.last.record.clone();
+        }
+        read("route53:ListResourceRecordSets", self.world.cloud.record()).await
+    }
+
+    async fn secret(&self) -> Reading<Secret> {
+        if !self.look.has(Source::Secret) {
+            return self.last.secret.clone();
+        }
+        read("secretsmanager:DescribeSecret", self.world.cloud.secret()).await
+    }
+
+    async fn occupancy(&self) -> Reading<Occupancy> {
+        if !self.look.has(Source::Occupancy) {
+            return self.last.occupancy.clone();
+        }
+        let since = self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default();
+        read("logs:FilterLogEvents", self.world.cloud.occupancy(since)).await
+    }
+
+    /// The targets of every group that the service names.
+    async fn targets(&self) -> Reading<Vec<TargetGroup>> {
+        if !self.look.has(Source::Targets) {
+            return self.last.targets.clone();
+        }
+        let service = match self.service().await {
+            Reading::Present(service) => service,
+            Reading::Absent => return Reading::Absent,
+            Reading::Unreadable(why) => return Reading::Unreadable(why.clone()),
+        };
+        let groups = join_all(service.target_groups.iter().map(|a| self.group(a))).await;
+        groups.into_iter().collect::<Result<_, _>>().map(Some).into()
+    }
+
+    async fn group(&self, attached: &Attachment) -> Result<TargetGroup, Unreadable> {
+        match read("elasticloadbalancing:DescribeTargetHealth", self.world.cloud.targets(&attached.group)).await {
+            Reading::Unreadable(why) => Err(why),
+            Reading::Absent => Ok(group_of(attached, Vec::new())),
+            Reading::Present(targets) => Ok(group_of(attached, targets)),
+        }
+    }
+
+    async fn names(&self) -> Reading<Resolution> {
+        if !self.look.has(Source::Names) {
+            return self.last.names.clone();
+        }
+        let balancer = async {
+            match self.balancer().await {
+                Reading::Present(it) => Some(Ok(it.dns_name.clone())),
+                Reading::Absent => None,
+                Reading::Unreadable(why) => Some(Err(why.clone())),
+            }
+        };
+        probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await
+    }
+
+    /// Where people's browsers go: the first address of the name.
+    async fn door(&self) -> Result<SocketAddr, Unreadable> {
+        self.door
+            .get_or_init(|| async {
+                let found = probe::dns::local(self.world.net.as_ref(), self.sight, &self.sight.host).await?;
+                match found.first() {
+                    Some(&address) => Ok(SocketAddr::new(address, self.sight.https_port)),
+                    None => Err(not_asked("the name has no address")),
+                }
+            })
+            .await
+            .clone()
+    }
+
+    async fn tls(&self) -> Reading<Tls> {
+        if !self.look.has(Source::Tls) {
+            return self.last.tls.clone();
+        }
+        match self.door().await {
+            Err(why) => Reading::Unreadable(why),
+            Ok(door) => {
+                let World { net, trust, clock, .. } = self.world;
+                probe::tls::shake(net.as_ref(), trust, clock, self.sight, door).await
+            }
+        }
+    }
+
+    async fn web(&self) -> Reading<Web> {
+        if !self.look.has(Source::Web) {
+            return self.last.web.clone();
+        }
+        match self.open_door().await {
+            Err(why) => Reading::Unreadable(why),
+            Ok(door) => probe::https::pages(self.world.net.as_ref(), self.sight, door).await,
+        }
+    }
+
+    async fn signalling(&self) -> Reading<Signalling> {
+        if !self.look.has(Source::Signalling) {
+            return self.last.signalling.clone();
+        }
+        match self.open_door().await {
+            Err(why) => Reading::Unreadable(why),
+            Ok(door) => probe::signalling::preflight(self.world.net.as_ref(), self.sight, door).await,
+        }
+    }
+
+    /// The door, when something should be behind it: pages are not asked for while nothing runs.
+    async fn open_door(&self) -> Result<SocketAddr, Unreadable> {
+        if self.service().await.present().is_some_and(|s| s.desired == 0 && s.running == 0) {
+            return Err(not_asked("nothing runs"));
+        }
+        self.door().await
+    }
+}
+
+fn group_of(attached: &Attachment, targets: Vec<Target>) -> TargetGroup {
+    TargetGroup { group: attached.group.clone(), container: attached.container.clone(), port: attached.port, targets }
+}
+
+fn not_asked(why: &str) -> Unreadable {
+    Unreadable { because: Blindness::NotAsked, why: why.to_owned() }
+}
+
+/// One call to AWS as a reading, within the limit.
+async fn read<T>(what: &str, call: impl Future<Output = Result<Option<T>, CloudError>>) -> Reading<T> {
+    match timeout(CLOUD_LIMIT, call).await {
+        Ok(answer) => answer.into(),
+        Err(_) => Reading::Unreadable(Unreadable {
+            because: Blindness::Unreachable,
+            why: format!("{what}: no answer within {} s", CLOUD_LIMIT.as_secs()),
+        }),
+    }
+}
+
+/// Notes since when the running task has been healthy in every look.
+fn remember_health(seen: &mut Observed) {
+    let healthy = seen.task().filter(|t| t.is_running() && t.health == Health::Healthy).map(|t| t.id.clone());
+    let before = seen.run.healthy_since.take();
+    seen.run.healthy_since = healthy.map(|id| match before {
+        Some((same, since)) if same == id => (id, since),
+        Some(_) | None => (id, seen.at),
+    });
+}

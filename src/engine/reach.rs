@@ -1,0 +1,247 @@
+//! The loop that reaches a goal; the body of `up` and `down`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::act::perform;
+use super::observe::{Look, observe, sign_in};
+use crate::domain::cause::{Cause, LogTail};
+use crate::domain::condition::{Condition, Verdict, start_failure};
+use crate::domain::level::Goal;
+use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
+use crate::domain::plan::{Policy, Refusal, Step, contested, plan};
+use crate::error::{Failure, Kind, Outcome, advice};
+use crate::event::{Event, Events};
+use crate::probe::Sight;
+use crate::world::World;
+
+/// What a run of the loop works with.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    pub world: &'a World,
+    pub sight: &'a Sight,
+    pub policy: &'a Policy,
+    pub say: &'a Events,
+    pub stop: &'a CancellationToken,
+    /// For the whole run; each wait has its own limit besides.
+    pub timeout: Duration,
+    /// `--no-wait` ends after the changes are made.
+    pub wait: bool,
+}
+
+/// Looks, plans, takes the first step, looks again. Ends well when a fresh plan is empty.
+pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
+    let deadline = Instant::now() + job.timeout;
+    let mut seen = Observed::nothing(job.world.clock.now());
+    seen.identity = sign_in(job.world, job.policy).await?;
+    let mut diary = Diary { since: job.world.clock.now(), last: None };
+    let mut acted: Vec<Condition> = Vec::new();
+    let mut outcome = Outcome::NothingToDo;
+    let everything = Look::everything();
+    loop {
+        seen = tokio::select! {
+            seen = observe(job.world, job.sight, &everything, seen) => seen,
+            () = job.stop.cancelled() => return Err(interrupted(to)),
+        };
+        adopt(&mut seen, to);
+        let plan = plan(&seen, to, job.policy)?;
+        job.say.emit(Event::Planned { observed: Box::new(seen.clone()), plan: plan.clone() });
+        let Some(step) = plan.steps.first() else { return Ok(outcome) };
+        if step.action.is_some() {
+            if acted.iter().filter(|c| **c == step.until).count() == 2 {
+                return Err(undone(step));
+            }
+            acted.push(step.until);
+        } else if !job.wait {
+            return Ok(Outcome::Done);
+        }
+        take(job, to, step, &mut seen, &mut diary, deadline).await?;
+        outcome = Outcome::Done;
+    }
+}
+
+/// Counts on a start that somebody has already made, rather than making another one.
+fn adopt(seen: &mut Observed, to: Goal) {
+    if to != Goal::Running || seen.run.asked.is_some() {
+        return;
+    }
+    seen.run.asked = seen.service.present().filter(|s| s.desired > 0).and_then(|s| {
+        let primary = s.deployments.iter().find(|d| d.status == DeploymentStatus::Primary)?;
+        Some(Asked { deployment: primary.id.clone(), at: primary.created })
+    });
+}
+
+/// An action is never dropped half-way; a wait always may be.
+async fn take(
+    job: Job<'_>,
+    to: Goal,
+    step: &Step,
+    seen: &mut Observed,
+    diary: &mut Diary,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let limit = step.until.within();
+    let started = Instant::now();
+    job.say.emit(Event::StepStarted { until: step.until, limit });
+    if let Some(action) = step.action {
+        diary.since = job.world.clock.now();
+        if let Err(failure) = perform(job.world, job.say, action, seen).await {
+            job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
+            return Err(failure);
+        }
+        if !job.wait {
+            return Ok(());
+        }
+    }
+    let mut awaited = Awaited { note: step.why.clone(), blind: None };
+    let ended = tokio::select! {
+        ended = timeout_at(deadline.min(started + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
+        () = job.stop.cancelled() => return Err(interrupted(to)),
+    };
+    let failure = match ended {
+        Ok(Ok(())) => {
+            job.say.emit(Event::StepFinished { until: step.until, took: started.elapsed() });
+            return Ok(());
+        }
+        Ok(Err(failure)) => failure,
+        Err(_) => timed_out(step.until, started.elapsed(), &awaited),
+    };
+    job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
+    Err(failure)
+}
+
+/// While one condition is awaited, those before it are looked at again this often.
+const LOOK_BACK: Duration = Duration::from_secs(10);
+
+/// Looks until the condition holds. Ends early when it, or one before it, cannot hold any more.
+async fn wait(
+    job: Job<'_>,
+    to: Goal,
+    until: Condition,
+    seen: &mut Observed,
+    diary: &mut Diary,
+    awaited: &mut Awaited,
+) -> Result<(), Failure> {
+    let before: Vec<Condition> = to.conditions().iter().copied().take_while(|c| *c != until).collect();
+    let narrow = Look::at([&until]);
+    let wide = Look::at(before.iter().filter(|c| c.is_cheap()).chain([&until]));
+    let mut looked_back = Instant::now();
+    loop {
+        let look_back = looked_back.elapsed() >= LOOK_BACK;
+        if look_back {
+            looked_back = Instant::now();
+        }
+        let last = std::mem::replace(seen, Observed::nothing(seen.at));
+        *seen = observe(job.world, job.sight, if look_back { &wide } else { &narrow }, last).await;
+        diary.read_on(seen, job.say);
+        if let Some(why) = contested(seen, to) {
+            return Err(Refusal::Contested { why }.into());
+        }
+        for &earlier in before.iter().filter(|_| look_back) {
+            if let Verdict::Fails(why) = earlier.judge(seen, job.policy) {
+                return Err(broken(job.world, earlier, why, seen).await);
+            }
+        }
+        let (note, blind) = match until.judge(seen, job.policy) {
+            Verdict::Holds | Verdict::Warns(_) => return Ok(()),
+            Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
+            Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
+                return Err(Failure::new(Kind::NoAccess, "the credentials ended during the work")
+                    .because(unseen.why)
+                    .next(advice(Blindness::SignIn))
+                    .next("then run the same command again; it continues where it stopped"));
+            }
+            Verdict::Unseen(unseen) => (format!("cannot see: {unseen}"), Some(unseen.because)),
+            Verdict::Waits(why) => (why, None),
+        };
+        if note != awaited.note {
+            job.say.emit(Event::StepProgress { until, note: note.clone() });
+        }
+        *awaited = Awaited { note, blind };
+        sleep(until.every()).await;
+    }
+}
+
+/// The service's own events, each told once.
+struct Diary {
+    since: Timestamp,
+    last: Option<String>,
+}
+
+impl Diary {
+    fn read_on(&mut self, seen: &Observed, say: &Events) {
+        let Some(service) = seen.service.present() else { return };
+        let news: Vec<_> = service
+            .events
+            .iter()
+            .take_while(|e| Some(&e.id) != self.last.as_ref())
+            .filter(|e| e.at >= self.since)
+            .collect();
+        for event in news.iter().rev() {
+            say.emit(Event::ServiceSaid { at: event.at, message: event.message.clone() });
+        }
+        if let Some(newest) = service.events.first() {
+            self.last = Some(newest.id.clone());
+        }
+    }
+}
+
+/// How much of a container's log goes with a failure.
+const LOG_LINES: u16 = 20;
+
+/// A condition that cannot hold any more, with its cause and the log of the container concerned.
+async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -> Failure {
+    let cause = matches!(until, Condition::Started | Condition::ContainersHealthy | Condition::Steady)
+        .then(|| start_failure(seen))
+        .flatten();
+    let Some(cause) = cause else {
+        let failure = Failure::new(Kind::Broken, format!("not true: {until}")).because(why);
+        return until.advice().iter().fold(failure, |failure, &next| failure.next(next));
+    };
+    let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone());
+    failure.next.clone_from(&cause.next);
+    failure.log = log_of(world, &cause).await.ok().flatten();
+    failure.next("it keeps trying, and costs money: `meetctl down` ends that")
+}
+
+/// The last lines of the container that a cause names.
+pub async fn log_of(world: &World, cause: &Cause) -> Result<Option<LogTail>, Failure> {
+    let (Some(task), Some(container)) = (&cause.task, &cause.container) else { return Ok(None) };
+    let lines = world.cloud.log_tail(task, container, LOG_LINES).await?;
+    Ok(lines.map(|lines| LogTail { container: container.clone(), lines }))
+}
+
+/// What the last look at a condition has found.
+struct Awaited {
+    note: String,
+    /// Why it could not even be seen.
+    blind: Option<Blindness>,
+}
+
+fn timed_out(until: Condition, after: Duration, awaited: &Awaited) -> Failure {
+    let (kind, what) = match awaited.blind {
+        None => (Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs())),
+        Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
+    };
+    let failure = Failure::new(kind, what).because(awaited.note.clone());
+    let failure = match awaited.blind {
+        None => until.advice().iter().fold(failure, |failure, &next| failure.next(next)),
+        Some(because) => failure.next(advice(because)),
+    };
+    failure.next("then run the same command again; it continues where it stopped")
+}
+
+fn undone(step: &Step) -> Failure {
+    Failure::new(Kind::Refused, format!("somebody undoes it again and again that {}", step.until))
+        .because(step.why.clone())
+        .next("find out who it is (`meetctl status`), then run the same command again")
+}
+
+fn interrupted(to: Goal) -> Failure {
+    Failure::new(Kind::Interrupted, format!("interrupted before it was {to}"))
+        .next("run the same command again; it continues where it stopped")
+        .next("or see where the platform stands: `meetctl status`")
+}
