@@ -206,11 +206,9 @@ def platform(terraform_program, tmp_path_factory, moto, aws):
     backend = [f"-backend-config={key}={bucket[key]['value']}" for key in ("bucket", "key")]
     stack.run("init", "-no-color", "-lockfile=readonly", *backend, f"-backend-config=region={REGION}", proxy=False)
 
-    # What the tests themselves asked so far was not asked by Terraform; neither is what they ask later.
     stack.first_plan = stack.plan()
     stack.apply()
-    stack.plan()
-    stack.calls = set(moto.calls.read_text().split())
+    stack.secret_keys = set(json.loads(aws("secretsmanager").get_secret_value(SecretId=f"{NAME}-jitsi-secrets")["SecretString"]))
     # As Terraform wrote it, not as moto completed it.
     planned = json.loads(stack.run("show", "-json").stdout)
     (task,) = [r for r in planned["values"]["root_module"]["resources"] if r["address"] == "aws_ecs_task_definition.this"]
