@@ -26,6 +26,7 @@ use crate::probe::{Limits, Sight};
 
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "the comments are help texts, in clap's own style")]
 pub struct Flags {
     /// The project's file, instead of `meetctl.toml` in this folder or above [env: MEETCTL_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::clock::Clock;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::condition::{Condition, Verdict};
+use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::seconds;
@@ -115,10 +116,10 @@ impl Event {
     /// The level of the platform that the event tells of.
     fn level(&self) -> Option<&'static str> {
         match self {
-            Self::Answer(answer) => match answer.as_ref() {
-                Answer::Status(status) => Some(status.standing.name()),
-                _ => None,
-            },
+            Self::Planned { plan: Plan { to: Goal::Running, steps }, .. } if steps.is_empty() => {
+                Some(Level::Running.name())
+            }
+            Self::Answer(answer) if let Answer::Status(status) = answer.as_ref() => Some(status.standing.name()),
             _ => None,
         }
     }
@@ -126,6 +127,7 @@ impl Event {
 
 /// The answer of a subcommand.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a run, and it is boxed in its event")]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     Status(Status),
