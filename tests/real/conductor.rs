@@ -127,12 +127,7 @@ impl Conductor {
         let end = CancellationToken::new();
         let until = end.clone();
         let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = player.play() => {}
-                    () = until.cancelled() => {}
-                }
-            });
+            runtime.block_on(player.play(&until));
         });
         Ok(Self { stage, script, end, thread: Some(thread) })
     }
@@ -240,11 +235,12 @@ impl Player {
         Ok(())
     }
 
-    async fn play(&mut self) {
-        loop {
+    /// Ends between two ticks: no call is left behind for the next account.
+    async fn play(&mut self, until: &CancellationToken) {
+        while !until.is_cancelled() {
             // Whoever stops moto stops the scheduler too; there is nobody to tell.
             let _ = self.tick().await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let _ = tokio::time::timeout(Duration::from_millis(100), until.cancelled()).await;
         }
     }
 
