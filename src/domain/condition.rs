@@ -35,6 +35,8 @@ pub enum Condition {
     MediaFlows,
     /// Nobody is in a meeting that a stop would end.
     RoomsEmpty,
+    /// No task is protected from being stopped, where the user has decided to end a meeting.
+    Unprotected,
     /// Nothing runs, and nothing is asked to.
     Stopped,
 }
@@ -98,7 +100,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(2);
 pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 24);
 
 impl Condition {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SignedIn,
         Self::ServiceActive,
         Self::BalancerActive,
@@ -112,6 +114,7 @@ impl Condition {
         Self::Steady,
         Self::MediaFlows,
         Self::RoomsEmpty,
+        Self::Unprotected,
         Self::Stopped,
     ];
 
@@ -131,6 +134,7 @@ impl Condition {
             Self::Steady => "steady",
             Self::MediaFlows => "media",
             Self::RoomsEmpty => "people",
+            Self::Unprotected => "protection",
             Self::Stopped => "stopped",
         }
     }
@@ -149,14 +153,14 @@ impl Condition {
             Self::SignallingWorks => &[Source::Signalling],
             Self::MediaFlows => &[Source::Media],
             Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
-            Self::Stopped => &[Source::Service, Source::Tasks],
+            Self::Unprotected | Self::Stopped => &[Source::Service, Source::Tasks],
         }
     }
 
     /// How long it may take before it counts as stuck.
     pub const fn within(self) -> Duration {
         let seconds = match self {
-            Self::SignedIn | Self::ServiceActive => 30,
+            Self::SignedIn | Self::ServiceActive | Self::Unprotected => 30,
             Self::BalancerActive | Self::NameResolves => 300,
             Self::Started | Self::ContainersHealthy | Self::TargetsHealthy => 420,
             Self::CertificateTrusted => 60,
@@ -173,7 +177,7 @@ impl Condition {
         let millis = match self {
             Self::TargetsHealthy => 1_250,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
-            Self::NameResolves | Self::Stopped => 3_000,
+            Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows => 5_000,
             Self::CertificateTrusted | Self::PagesServed | Self::SignallingWorks => 1_000,
             Self::RoomsEmpty => 30_000,
@@ -221,12 +225,13 @@ impl Condition {
             Self::RoomsEmpty => {
                 &["wait for them: `meetctl down --when-empty`", "or end their meeting: `meetctl down --cut-meetings`"]
             }
+            Self::Unprotected => &["ask for the permission ecs:UpdateTaskProtection"],
             Self::Stopped => &["look at the service's tasks; a protected task needs `meetctl down --cut-meetings`"],
         }
     }
 
     /// The change that brings this about, or `None` when waiting is all there is to do.
-    pub fn remedy(self, seen: &Observed, policy: &Policy) -> Option<Action> {
+    pub fn remedy(self, seen: &Observed) -> Option<Action> {
         match self {
             Self::Started => {
                 let service = seen.service.present()?;
@@ -241,10 +246,10 @@ impl Condition {
                 }
                 (service.desired == 0 || start_failure(seen).is_some()).then_some(Action::Start)
             }
+            Self::Unprotected => Some(Action::Unprotect),
             Self::Stopped => {
-                let service = seen.service.present().filter(|s| s.desired > 0)?;
-                let protected = policy.meetings == Meetings::Cut && service.running > 0 && !seen.run.unprotected;
-                Some(if protected { Action::Unprotect } else { Action::Stop })
+                seen.service.present().filter(|s| s.desired > 0)?;
+                Some(Action::Stop)
             }
             Self::SignedIn
             | Self::ServiceActive
@@ -308,6 +313,7 @@ impl Condition {
                 Some(wrong) => Verdict::Fails(wrong.clone()),
             }),
             Self::RoomsEmpty => rooms_empty(seen, policy),
+            Self::Unprotected => unprotected(seen, policy),
             Self::Stopped => stopped(seen),
         }
     }
@@ -330,6 +336,7 @@ impl fmt::Display for Condition {
             Self::Steady => "it has stayed healthy for 15 s",
             Self::MediaFlows => "a meeting's media crosses the bridge",
             Self::RoomsEmpty => "nobody is in a meeting",
+            Self::Unprotected => "no task is protected from being stopped",
             Self::Stopped => "nothing runs",
         })
     }
@@ -624,6 +631,15 @@ fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
             count(line.conferences, "room", "rooms")
         )),
         Err(why) => Verdict::Unseen(Unreadable { because: Blindness::Garbled, why }),
+    }
+}
+
+fn unprotected(seen: &Observed, policy: &Policy) -> Verdict {
+    let could_be = policy.meetings == Meetings::Cut && seen.live_tasks().any(Task::is_running);
+    if could_be && !seen.run.unprotected {
+        Verdict::Waits("the task protects itself while it counts people".into())
+    } else {
+        Verdict::Holds
     }
 }
 

@@ -15,7 +15,9 @@ impl Condition {
                 let listeners: Vec<String> = b.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
                 format!("{}: {}", b.dns_name, listeners.join(", "))
             }),
-            Self::Started | Self::Stopped => seen.task().map(|t| format!("task {} {}", t.id, t.last_status)),
+            Self::Started | Self::Unprotected | Self::Stopped => {
+                seen.task().map(|t| format!("task {} {}", t.id, t.last_status))
+            }
             Self::ContainersHealthy | Self::Steady => seen.task().map(containers),
             Self::TargetsHealthy => seen.targets.present().map(|groups| {
                 let each = groups.iter().flat_map(|g| g.targets.iter().map(move |t| target(&g.container, t)));

@@ -77,7 +77,7 @@ impl Goal {
                 Steady,
                 MediaFlows,
             ],
-            Self::AtMostStandby => &[SignedIn, RoomsEmpty, Stopped],
+            Self::AtMostStandby => &[SignedIn, RoomsEmpty, Unprotected, Stopped],
         }
     }
 }

@@ -92,7 +92,7 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
                 return Err(Refusal::Blind { until, because: unseen.because, why: unseen.why });
             }
             Verdict::Waits(why) | Verdict::Fails(why) => {
-                steps.push(Step { until, action: until.remedy(seen, policy), why });
+                steps.push(Step { until, action: until.remedy(seen), why });
             }
         }
     }

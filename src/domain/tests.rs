@@ -439,7 +439,7 @@ proptest! {
     #[test]
     fn judging_and_telling_are_total(seen in observed()) {
         for condition in Condition::ALL {
-            let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen, &policy()));
+            let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen));
         }
         let status = Status::of(&seen, &policy(), "platform", "meet.example.org");
         let unread = seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some();

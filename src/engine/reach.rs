@@ -96,7 +96,7 @@ async fn take(
             return Ok(());
         }
     }
-    let mut awaited = step.why.clone();
+    let mut awaited = Awaited { note: step.why.clone(), blind: None };
     let ended = tokio::select! {
         ended = timeout_at(deadline.min(started + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
         () = job.stop.cancelled() => return Err(interrupted(to)),
@@ -123,7 +123,7 @@ async fn wait(
     until: Condition,
     seen: &mut Observed,
     diary: &mut Diary,
-    awaited: &mut String,
+    awaited: &mut Awaited,
 ) -> Result<(), Failure> {
     let before: Vec<Condition> = to.conditions().iter().copied().take_while(|c| *c != until).collect();
     let narrow = Look::at([&until]);
@@ -145,7 +145,7 @@ async fn wait(
                 return Err(broken(job.world, earlier, why, seen).await);
             }
         }
-        let note = match until.judge(seen, job.policy) {
+        let (note, blind) = match until.judge(seen, job.policy) {
             Verdict::Holds | Verdict::Warns(_) => return Ok(()),
             Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
             Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
@@ -154,13 +154,13 @@ async fn wait(
                     .next(advice(Blindness::SignIn))
                     .next("then run the same command again; it continues where it stopped"));
             }
-            Verdict::Unseen(unseen) => format!("cannot see: {unseen}"),
-            Verdict::Waits(why) => why,
+            Verdict::Unseen(unseen) => (format!("cannot see: {unseen}"), Some(unseen.because)),
+            Verdict::Waits(why) => (why, None),
         };
-        if note != *awaited {
+        if note != awaited.note {
             job.say.emit(Event::StepProgress { until, note: note.clone() });
-            *awaited = note;
         }
+        *awaited = Awaited { note, blind };
         sleep(until.every()).await;
     }
 }
@@ -214,14 +214,24 @@ pub async fn log_of(world: &World, cause: &Cause) -> Result<Option<LogTail>, Fai
     Ok(lines.map(|lines| LogTail { container: container.clone(), lines }))
 }
 
-fn timed_out(until: Condition, after: Duration, awaited: &str) -> Failure {
-    let failure = Failure::new(Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs()))
-        .because(awaited.to_owned());
-    until
-        .advice()
-        .iter()
-        .fold(failure, |failure, &next| failure.next(next))
-        .next("then run the same command again; it continues where it stopped")
+/// What the last look at a condition has found.
+struct Awaited {
+    note: String,
+    /// Why it could not even be seen.
+    blind: Option<Blindness>,
+}
+
+fn timed_out(until: Condition, after: Duration, awaited: &Awaited) -> Failure {
+    let (kind, what) = match awaited.blind {
+        None => (Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs())),
+        Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
+    };
+    let failure = Failure::new(kind, what).because(awaited.note.clone());
+    let failure = match awaited.blind {
+        None => until.advice().iter().fold(failure, |failure, &next| failure.next(next)),
+        Some(because) => failure.next(advice(because)),
+    };
+    failure.next("then run the same command again; it continues where it stopped")
 }
 
 fn undone(step: &Step) -> Failure {

@@ -8,8 +8,7 @@ use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
-use meetctl::domain::cause::Cause;
-use meetctl::domain::cause::LogTail;
+use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Goal;
 use meetctl::domain::observed::{

@@ -151,6 +151,20 @@ class Terraform:
         """Applies exactly the plan that was looked at."""
         self.run("apply", "-no-color", "next.tfplan")
 
+    def rendered_script(self) -> str:
+        """The script of the container `config`; needs no AWS."""
+        done = subprocess.run(
+            [self.program, "console", f"-var=domain={DOMAIN}"],
+            cwd=self.module,
+            env=self.environment,
+            input="jsonencode(local.config_script)\n",
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(json.loads(done.stdout))
+
     def outputs(self) -> dict:
         return {key: value["value"] for key, value in json.loads(self.run("output", "-json").stdout).items()}
 

@@ -7,6 +7,7 @@ mod diary;
 mod dns;
 mod duplex;
 mod ground;
+pub mod jitsi;
 mod logs;
 mod model;
 mod net;
