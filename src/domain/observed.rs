@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::meeting::Proof;
 use super::name::{AccountId, DeploymentId, Host, TargetGroupArn, TaskId};
 
 /// One look at one thing. `Absent` is knowledge; `Unreadable` is not.
@@ -41,6 +42,8 @@ pub enum Blindness {
     Unreachable,
     /// There was an answer, and it made no sense.
     Garbled,
+    /// The deployment does not let the probe in: nothing is proven, and nothing is wrong.
+    Unprovable,
 }
 
 impl<T> Reading<T> {
@@ -100,7 +103,8 @@ pub struct Observed {
     pub tls: Reading<Tls>,
     pub web: Reading<Web>,
     pub signalling: Reading<Signalling>,
-    pub media: Reading<Media>,
+    /// What synthetic participants found in a throw-away room.
+    pub media: Reading<Proof>,
     /// What this run has asked for and seen so far; empty for a single look.
     pub run: Run,
 }
@@ -488,11 +492,4 @@ pub struct Page {
 pub struct Signalling {
     pub bosh: Page,
     pub websocket: Page,
-}
-
-/// What two synthetic participants found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Media {
-    /// The first thing that went wrong, in one sentence; `None` when packets crossed the bridge.
-    pub wrong: Option<String>,
 }
