@@ -50,7 +50,7 @@ fn domain(script: &str, name: &'static str) -> Result<Option<String>, BadConfig>
 }
 
 fn value(script: &str, name: &'static str) -> Result<Option<String>, BadConfig> {
-    match script.lines().filter_map(|line| assigned(line, name)).last() {
+    match script.lines().filter_map(|line| assigned(line, name)).next_back() {
         None => Ok(None),
         Some(expression) => chain(expression).map(Some).ok_or(BadConfig::Unreadable { name }),
     }

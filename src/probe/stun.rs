@@ -201,9 +201,10 @@ fn unmask(value: &[u8], transaction: Transaction) -> Option<SocketAddr> {
 }
 
 fn sign(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha1> {
-    // A key of any length will do; the other arm is never taken.
-    let mut mac = Hmac::<Sha1>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha1>::new(&Default::default()));
-    parts.iter().for_each(|part| mac.update(part));
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key of any length will do");
+    for part in parts {
+        mac.update(part);
+    }
     mac
 }
 

@@ -9,6 +9,7 @@ mod conductor;
 mod dns;
 mod end_to_end;
 mod http;
+mod meeting;
 mod moto;
 mod needs;
 mod nginx;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         conductor::tests(),
         dns::tests(),
         end_to_end::tests(),
+        meeting::tests(),
         moto::tests(),
         nginx::tests(),
         platform::tests(),

@@ -33,6 +33,7 @@ pub(super) struct Shared {
 }
 
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent things that can be true of a participant")]
 pub(super) struct SeatState {
     pub in_room: bool,
     pub invited: bool,

@@ -21,6 +21,8 @@ pub(super) struct Place {
     /// The SSRCs of the others in the room.
     pub others: Vec<u32>,
     pub speaks: bool,
+    /// From 0 to 1: where between two packets of the first participant it sends its own.
+    pub phase: f64,
     /// Those in the room who speak to this one.
     pub speakers: Vec<usize>,
     /// Marks the packets of this run.
@@ -68,6 +70,7 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
                 ssrc: ssrcs[index],
                 others: others.clone().map(|other| ssrcs[other]).collect(),
                 speaks,
+                phase: phase(index, seats),
                 speakers: others.filter(|o| *o == start || ask.speakers == Speakers::Everybody).collect(),
                 run,
                 seed: rng.random(),
@@ -81,6 +84,11 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
 fn ssrc(rng: &mut (impl Rng + ?Sized), index: usize) -> u32 {
     let index = u32::try_from(index % 4096).unwrap_or_default();
     (rng.random_range(1..=0x000f_ffff_u32) << 12) | index
+}
+
+fn phase(index: usize, seats: usize) -> f64 {
+    let part = |n: usize| f64::from(u16::try_from(n).unwrap_or(u16::MAX));
+    part(index) / part(seats.max(1))
 }
 
 /// `a` … `z`, `a1` …

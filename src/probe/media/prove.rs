@@ -116,7 +116,7 @@ async fn hold(
     let abandon = stop.child_token();
     let session = Session { door, ask, report: &report, abandon: &abandon };
     let everybody = places.iter().map(|place| async {
-        let finding = session.attend(place).await;
+        let finding = Box::pin(session.attend(place)).await;
         (Instant::now(), finding)
     });
     let mut meeting = std::pin::pin!(join_all(everybody));

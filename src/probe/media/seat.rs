@@ -21,6 +21,9 @@ use crate::probe::xmpp::tls::Door;
 /// How long the room may take to say that we are out of it.
 const OWN_ECHO: Duration = Duration::from_secs(2);
 
+/// Longer than any run.
+const NEVER: Duration = Duration::from_hours(24);
+
 /// How long a broken connection is read for the reason.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -268,7 +271,7 @@ impl<'a> Seat<'a> {
             Waiting::Bridge => limits.wait,
             Waiting::Accept => limits.accept,
             Waiting::Left => limits.leave,
-            Waiting::Nothing | Waiting::Company => Duration::from_secs(86_400),
+            Waiting::Nothing | Waiting::Company => NEVER,
         };
         self.waiting.1 + limit
     }

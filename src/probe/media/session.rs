@@ -41,7 +41,7 @@ impl Session<'_> {
         };
         let finding = tokio::select! {
             biased;
-            met = self.meet(&mut seat, place) => met.err().map(|finding| self.give_up(finding, place)),
+            met = Box::pin(self.meet(&mut seat, place)) => met.err().map(|finding| self.give_up(finding, place)),
             () = self.abandon.cancelled() => None,
         };
         seat.leave().await;
@@ -59,10 +59,12 @@ impl Session<'_> {
         let mut next = seat.enter().await;
         loop {
             match next {
-                Ok(offer) | Err(Halt::Replaced(offer)) => match self.talk(seat, place, &offer, &mut chance).await {
-                    Ok(()) => return Ok(()),
-                    Err(halt) => next = Err(halt),
-                },
+                Ok(offer) | Err(Halt::Replaced(offer)) => {
+                    match Box::pin(self.talk(seat, place, &offer, &mut chance)).await {
+                        Ok(()) => return Ok(()),
+                        Err(halt) => next = Err(halt),
+                    }
+                }
                 Err(Halt::Withdrawn) => next = seat.offered().await,
                 Err(Halt::Failed(finding)) => return Err(*finding),
             }
@@ -96,7 +98,7 @@ impl Session<'_> {
         })?;
         seat.accept(&peer.answering(self.ask.dtls)).await?;
         let talk = Talk { report: self.report, limits: &self.ask.limits, place, socket: &*socket, peer };
-        seat.attend(talk.run()).await??;
+        Box::pin(seat.attend(talk.run())).await??;
         self.report.passed(place, Stage::Media);
         Ok(())
     }

@@ -100,7 +100,10 @@ impl Talk<'_> {
                 }
                 Said::Packet(payload) => self.hear(&payload),
                 Said::Pair { local, remote, round_trip } => self.note_pair(progress, local, remote, round_trip),
-                Said::RoundTrip(time) => self.report.board.note(|s| s.tally.round_trip(self.place.index, time)),
+                Said::RoundTrip(time) => {
+                    let time = rounded(time);
+                    self.report.board.note(|s| s.tally.round_trip(self.place.index, time));
+                }
                 Said::Over | Said::Nothing => {}
             }
         }
@@ -172,7 +175,7 @@ impl Talk<'_> {
             return false;
         };
         let now = Instant::now();
-        if now < window.start + PACKET_INTERVAL * progress.spoken {
+        if now < self.due(window, progress.spoken) {
             return false;
         }
         let seat = u16::try_from(self.place.index).unwrap_or(u16::MAX);
@@ -180,6 +183,7 @@ impl Talk<'_> {
         self.report.board.note(|s| s.tally.sent(self.place.index, now));
         self.peer.speak(now.into_std(), &stamp.payload());
         progress.spoken += 1;
+        progress.ticked = None;
         true
     }
 
@@ -194,7 +198,7 @@ impl Talk<'_> {
             return Err(Finding::new(code));
         }
         let next = progress.window.map(|window| {
-            let packet = window.start + PACKET_INTERVAL * progress.spoken;
+            let packet = self.due(window, progress.spoken);
             let end = window.start + PACKET_INTERVAL * self.packets();
             match (self.place.speaks && progress.spoken < self.packets(), now < end) {
                 (true, _) => packet,
@@ -205,6 +209,11 @@ impl Talk<'_> {
         // The peer may ask for a time that has passed; time must go on all the same.
         let timeout = if timeout <= now && progress.ticked == Some(now) { now + SHORTEST } else { timeout };
         Ok([limit.map(|(at, _)| at), next].into_iter().flatten().fold(timeout, Instant::min))
+    }
+
+    /// When a packet is to be sent; not all participants at once.
+    fn due(&self, window: Window, number: u32) -> Instant {
+        window.start + PACKET_INTERVAL * number + PACKET_INTERVAL.mul_f64(self.place.phase)
     }
 
     fn packets(&self) -> u32 {
@@ -239,4 +248,10 @@ impl Progress {
         }
         Ok(())
     }
+}
+
+/// To tenths of a millisecond: RTCP counts in steps of 15 µs that hang on the time of day.
+fn rounded(time: Duration) -> Duration {
+    let tenths = (time.as_micros() + 50) / 100;
+    Duration::from_micros(u64::try_from(tenths).unwrap_or_default() * 100)
 }

@@ -163,7 +163,7 @@ mod tests {
         let flow = tally.flow(0, 1, |n| n.to_string());
         assert_eq!((flow.sent, flow.received, flow.lost), (100, 98, 2));
         assert_eq!((flow.reordered, flow.duplicated), (1, 1));
-        assert_eq!(flow.transit_median, Some(ms(50)));
+        assert_eq!(flow.transit_median, Some(ms(51)));
         assert!(flow.transit_p95 > flow.transit_median);
         assert!((flow.loss() - 2.0).abs() < 0.001);
         assert_eq!(tally.flow(1, 0, |n| n.to_string()).transit_median, None);

@@ -1,12 +1,14 @@
 //! One participant: stanzas in, acts out. It holds no clock; `waiting` says what the driver should time.
 
+mod presence;
+
 use super::accept::{Answering, session_accept, session_terminate};
 use super::offer::Offer;
 use super::{CAPS, Names, Token, errors, stanzas};
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::Stage;
 use crate::probe::xmpp::login::{Login, Step, stream_end};
-use crate::probe::xmpp::stanza::{self, bare, is_error, split};
+use crate::probe::xmpp::stanza::{self, is_error};
 use crate::probe::xmpp::{Element, ns};
 
 /// Who the participant is, and where it goes.
@@ -76,6 +78,7 @@ enum State {
 
 /// One participant's side of the signalling.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent things that it has seen")]
 pub struct Participant {
     seat: Seat,
     login: Login,
@@ -304,7 +307,7 @@ impl Participant {
             return vec![Act::Send(stanza::answer(iq))];
         }
         match iq.child("jingle", ns::JINGLE) {
-            Some(jingle) if self.from_focus(iq) => self.jingle(iq, jingle),
+            Some(jingle) if self.is_of_focus(iq) => self.jingle(iq, jingle),
             Some(_) | None => vec![Act::Send(stanza::refusal(iq))],
         }
     }
@@ -377,75 +380,7 @@ impl Participant {
         }
     }
 
-    fn presence(&mut self, presence: &Element) -> Vec<Act> {
-        let (local, domain, resource) = split(presence.attribute("from").unwrap_or_default());
-        if local != Some(&self.seat.room) || domain != self.seat.names.muc {
-            return Vec::new();
-        }
-        let gone = presence.attribute("type") == Some("unavailable");
-        let myself = resource == Some(self.nick.as_str()) || has_status(presence, "110");
-        match resource {
-            _ if is_error(presence) => self.join_refused(presence),
-            _ if myself && gone => self.out_of_room(presence),
-            _ if myself => self.in_room(),
-            Some("focus") if gone => self.focus_left(),
-            Some("focus") => self.focus_seen(presence),
-            Some(_) if !gone => {
-                self.company = true;
-                Vec::new()
-            }
-            Some(_) | None => Vec::new(),
-        }
-    }
-
-    fn join_refused(&self, presence: &Element) -> Vec<Act> {
-        match self.state {
-            State::Joining => vec![Act::Failed(errors::of_join(presence))],
-            _ => Vec::new(),
-        }
-    }
-
-    fn in_room(&mut self) -> Vec<Act> {
-        if self.state != State::Joining {
-            return Vec::new();
-        }
-        self.state = State::InRoom;
-        if self.focus_here {
-            vec![Act::Passed(Stage::Join)]
-        } else {
-            vec![Act::Failed(Finding::new(Code::RoomRestricted).detail("joined, and the focus is not in the room"))]
-        }
-    }
-
-    fn out_of_room(&mut self, presence: &Element) -> Vec<Act> {
-        if self.state == State::Leaving {
-            self.state = State::Left;
-            return vec![Act::Left];
-        }
-        self.state = State::Left;
-        vec![Act::Failed(Finding::new(Code::Thrown).evidence(presence.to_string()))]
-    }
-
-    fn focus_seen(&mut self, presence: &Element) -> Vec<Act> {
-        let item = presence.child("x", ns::MUC_USER).and_then(|x| x.child("item", ns::MUC_USER));
-        let real = item.and_then(|i| i.attribute("jid"));
-        match (real, self.focus_jid.as_deref()) {
-            (Some(real), Some(known)) if bare(real) != bare(known) => return Vec::new(),
-            (Some(_), _) | (None, _) => self.focus_here = true,
-        }
-        self.no_bridge = presence.child("bridgeNotAvailable", ns::FOCUS).is_some();
-        Vec::new()
-    }
-
-    fn focus_left(&mut self) -> Vec<Act> {
-        if !self.focus_here || matches!(self.state, State::Leaving | State::Left) {
-            return Vec::new();
-        }
-        self.focus_here = false;
-        vec![Act::Failed(Finding::new(Code::InviteFailed).detail("the focus left the room"))]
-    }
-
-    fn from_focus(&self, iq: &Element) -> bool {
+    fn is_of_focus(&self, iq: &Element) -> bool {
         self.focus_here && iq.attribute("from") == Some(&self.focus_in_room())
     }
 
@@ -460,12 +395,6 @@ impl Participant {
     fn accept_id(&self) -> String {
         format!("acc{}", self.accepts)
     }
-}
-
-fn has_status(presence: &Element, code: &str) -> bool {
-    presence
-        .child("x", ns::MUC_USER)
-        .is_some_and(|x| x.children("status", ns::MUC_USER).any(|s| s.attribute("code") == Some(code)))
 }
 
 /// What the web client does, and what the strict check of Prosody's module insists on.

@@ -69,7 +69,8 @@ fn a_changed_bit_is_noticed() {
     for at in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[at / 8] ^= 1 << (at % 8);
-        assert_eq!(read_reply(&bad, PASSWORD), None, "bit {at}");
+        // A bit of an attribute's kind may hide the fingerprint; the signature shows it all the same.
+        assert!(read_reply(&bad, PASSWORD).is_none_or(|reply| !reply.authentic), "bit {at}");
     }
 }
 

@@ -21,6 +21,7 @@ async fn says(faults: Faults) -> Proof {
     prove_in_memory(setup().with(faults), &ask()).await.0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the faults have it")]
 fn refusal(condition: &'static str, text: &'static str, extra: &'static str) -> Option<Refusal> {
     Some(Refusal::new(condition, text, extra))
 }
@@ -154,10 +155,10 @@ async fn the_media() {
     }
     let slow = says(Faults { delay: Duration::from_millis(200), ..nothing() }).await;
     assert_eq!((code(&slow), warnings(&slow)), ("none", vec!["round-trip-long"]), "{slow:#?}");
-    assert_eq!(slow.flows[0].transit_median, Some(Duration::from_millis(400)));
-    assert_eq!(slow.reached[0].round_trip, Some(Duration::from_millis(400)));
+    assert_eq!(slow.flows[0].transit_median, Some(Duration::from_millis(418)));
+    assert_eq!(slow.reached[0].round_trip, Some(Duration::from_millis(418)));
     let by_rtcp = slow.flows[0].round_trip.expect("receiver reports");
-    assert!((300..=450).contains(&by_rtcp.as_millis()), "{by_rtcp:?}");
+    assert!((400..=440).contains(&by_rtcp.as_millis()), "{by_rtcp:?}");
     let muted = says(Faults { start_muted: true, ..nothing() }).await;
     assert_eq!((code(&muted), warnings(&muted)), ("none", vec!["muted-by-policy"]));
 }
@@ -240,7 +241,7 @@ async fn nonsense_in_the_stream_is_named() {
     let deep = "<a>".repeat(10_000) + &"</a>".repeat(10_000);
     for text in ["<a", "<a/><b/>", "", "<a></b>", "\u{0}", "<a b='1' b='2'/>", bomb, &big, &deep, &wide] {
         let proof = says(features(text)).await;
-        assert_eq!(code(&proof), "garbled", "{:.60}: {proof:#?}", text);
+        assert_eq!(code(&proof), "garbled", "{text:.60}: {:?}", proof.finding);
     }
     // Well-formed, and nothing that we wait for.
     for text in ["<features/>", "<features xmlns='jabber:client'/>", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"]

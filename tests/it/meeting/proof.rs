@@ -64,7 +64,6 @@ async fn a_meeting_works_on_real_sockets() {
         proof = prove(&net, &trust, &clock, &ask, &mut chance, &stop, |stage| stages.lock().expect("ours").push(stage)) => proof,
     };
     assert_eq!(proof.finding, None, "{proof:#?}");
-    eprintln!("{:?} {:?} {:?} {:?}", proof.took, proof.stages, proof.secured, proof.flows);
     assert_eq!(proof.flows[0].lost, 0);
     assert!(proof.took < Duration::from_millis(5500), "{:?}", proof.took);
     let stages = stages.into_inner().expect("ours");

@@ -162,6 +162,8 @@ fn check_answer(datagram: &[u8], pwd: &str, from: SocketAddr) -> Option<Vec<u8>>
 
 fn sign(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else { return [0; 20] };
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }

@@ -16,7 +16,8 @@ use super::setup::Setup;
 
 /// Three silent packets are let through, then no more (the bridge's audio level rule).
 const SILENT_PACKETS: u32 = 3;
-/// Between two calls of an endpoint.
+const DUE_AT_ONCE: u32 = 4;
+/// Between two calls of an endpoint that asks for a time that has passed.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// What the answer to an offer says.
@@ -172,28 +173,31 @@ impl Endpoint {
 
     fn drain(&mut self, alive: bool, now: Instant) -> Given {
         let mut given = Given::default();
-        let mut turns = 3;
         self.next = None;
-        while alive {
-            match self.rtc.poll_output() {
-                Ok(Output::Timeout(at)) if Instant::from_std(at) <= now && turns > 0 => {
-                    turns -= 1;
-                    if self.rtc.handle_input(Input::Timeout(now.into_std())).is_err() {
-                        break;
-                    }
-                }
-                Ok(Output::Timeout(at)) => {
-                    // It may ask for a time that has passed; time must go on all the same.
-                    self.next = Some(Instant::from_std(at).max(now + SHORTEST));
-                    break;
-                }
-                Ok(Output::Transmit(packet)) => given.datagrams.push((packet.destination, packet.contents.to_vec())),
-                Ok(Output::Event(Event::Connected)) => self.connected = true,
-                Ok(Output::Event(Event::RtpPacket(packet))) => given.packets.push(packet),
-                Ok(Output::Event(_)) => {}
-                Err(_) => break,
+        if !alive {
+            return given;
+        }
+        // What is due already is done at once.
+        for _ in 0..DUE_AT_ONCE {
+            let Some(at) = self.take_out(&mut given) else { return given };
+            self.next = Some(at.max(now + SHORTEST));
+            if at > now || self.rtc.handle_input(Input::Timeout(now.into_std())).is_err() {
+                break;
             }
         }
         given
+    }
+
+    /// Takes out all there is; returns when it wants to be called again, or `None` when it is broken.
+    fn take_out(&mut self, given: &mut Given) -> Option<Instant> {
+        loop {
+            match self.rtc.poll_output().ok()? {
+                Output::Timeout(at) => return Some(Instant::from_std(at)),
+                Output::Transmit(packet) => given.datagrams.push((packet.destination, packet.contents.to_vec())),
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::RtpPacket(packet)) => given.packets.push(packet),
+                Output::Event(_) => {}
+            }
+        }
     }
 }

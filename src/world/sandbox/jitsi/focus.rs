@@ -187,7 +187,9 @@ impl State {
                 again.push(Timer::Invite { room: name.clone(), nick: occupant.nick.clone() });
             }
         }
-        again.into_iter().for_each(|timer| self.later(now + NOTICING, timer));
+        for timer in again {
+            self.later(now + NOTICING, timer);
+        }
     }
 
     /// The bridge has allocated: the offer goes out.

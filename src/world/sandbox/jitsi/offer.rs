@@ -42,7 +42,10 @@ impl State {
                  <description xmlns='http://jitsi.org/protocol/data' media='application'/>{transport}</content>"
             );
         }
-        let bundle: String = names.iter().map(|name| format!("<content name='{name}'/>")).collect();
+        let mut bundle = String::new();
+        for name in names {
+            let _ = write!(bundle, "<content name='{name}'/>");
+        }
         let muted = if self.setup.faults.start_muted {
             "<startmuted xmlns='http://jitsi.org/jitmeet/start-muted' audio='true' video='true'/>"
         } else {

@@ -17,6 +17,8 @@ pub struct Setup {
     /// The payload type of Opus, and the id of the audio level's header extension.
     pub opus: u8,
     pub level_id: u8,
+    /// How long a datagram is on its way when nothing is wrong; none on real sockets.
+    pub way: Duration,
     pub seed: u64,
     pub faults: Faults,
 }
@@ -51,6 +53,7 @@ impl Setup {
             advertised: vec![Advertised::host(inside), Advertised::public(public)],
             opus: 111,
             level_id: 1,
+            way: Duration::from_millis(9),
             seed: 1,
             faults: Faults::default(),
         }
@@ -160,7 +163,7 @@ pub struct Faults {
     pub forwarding_off: bool,
     /// The part of the media that gets lost on the way to the bridge.
     pub loss: f64,
-    /// Each way.
+    /// Each way, on top of the usual.
     pub delay: Duration,
     /// At most so much more, differently for each datagram.
     pub jitter: Duration,

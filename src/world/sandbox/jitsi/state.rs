@@ -194,6 +194,7 @@ impl State {
     /// How long a datagram is on its way.
     fn way(&mut self) -> Duration {
         let (delay, jitter) = (self.setup.faults.delay, self.setup.faults.jitter);
+        let delay = if self.real_network { delay } else { delay + self.setup.way };
         if jitter.is_zero() { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
     }
 

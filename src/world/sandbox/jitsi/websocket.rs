@@ -107,15 +107,12 @@ fn parameter(query: &str, name: &str) -> Option<String> {
     let mut rest = value.as_bytes();
     while let Some((first, more)) = rest.split_first() {
         let hex = || u8::from_str_radix(std::str::from_utf8(more.get(..2)?).ok()?, 16).ok();
-        match (first, hex()) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = more;
-            }
+        if let (b'%', Some(byte)) = (first, hex()) {
+            bytes.push(byte);
+            rest = &more[2..];
+        } else {
+            bytes.push(*first);
+            rest = more;
         }
     }
     String::from_utf8(bytes).ok()
