@@ -30,7 +30,7 @@ use crate::prosody::{self, Prosody};
 use crate::xmpp::Focus;
 
 /// What all of it needs.
-pub(crate) const ALL: &[Need] = &[Need::Commands, Need::Moto, Need::Nginx, Need::Prosody, Need::Knot];
+pub(crate) const ALL: &[Need] = &[Need::Moto, Need::Nginx, Need::Prosody, Need::Knot];
 
 pub(crate) const NAME: &str = "rig";
 pub(crate) const ZONE: &str = "example.test";
