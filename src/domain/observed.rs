@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::meeting::Proof;
 use super::name::{AccountId, DeploymentId, Host, TargetGroupArn, TaskId};
 
 /// One look at one thing. `Absent` is knowledge; `Unreadable` is not.
@@ -491,8 +492,18 @@ pub struct Signalling {
 }
 
 /// What two synthetic participants found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Media {
     /// The first thing that went wrong, in one sentence; `None` when packets crossed the bridge.
     pub wrong: Option<String>,
+    /// All that was found on the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<Proof>>,
+}
+
+impl From<Proof> for Media {
+    fn from(proof: Proof) -> Self {
+        let wrong = proof.finding.as_ref().map(ToString::to_string);
+        Self { wrong, proof: Some(Box::new(proof)) }
+    }
 }

@@ -73,8 +73,7 @@ impl Doors {
 
     async fn prove(&self, ask: &Ask) -> Proof {
         let mut chance = StdRng::seed_from_u64(1);
-        prove(&Internet, &self.trust, &Clock::system(), ask, &mut chance, &CancellationToken::new(), |_| {})
-            .await
+        prove(&Internet, &self.trust, &Clock::system(), ask, &mut chance, &CancellationToken::new(), |_| {}).await
     }
 }
 
