@@ -282,7 +282,9 @@ impl Conductor {
         }
         let waiting: Vec<String> =
             members.iter().filter(|(_, invited)| !invited).map(|(nick, _)| nick.clone()).collect();
-        members.iter_mut().for_each(|(_, invited)| *invited = true);
+        for (_, invited) in members.iter_mut() {
+            *invited = true;
+        }
         for nick in waiting {
             self.sids += 1;
             let jingle = self.bridge.offer(room, &nick, &format!("sid{}", self.sids));

@@ -161,6 +161,7 @@ impl Shared {
         Some(())
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "writing it uses it up")]
     fn send(&self, message: StunMessage<'_>, pwd: &str, to: SocketAddr) -> Option<()> {
         let mut buffer = [0; 512];
         let length = message.to_bytes(Some(pwd.as_bytes()), &mut buffer, sign).ok()?;
