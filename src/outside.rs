@@ -1,5 +1,7 @@
 //! Builds the world that the options ask for: AWS and the network, or a story of the sandbox.
 
+use std::hash::{BuildHasher, RandomState};
+
 use crate::cli::Options;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
@@ -74,6 +76,8 @@ async fn real(config: &Config) -> Result<World, Failure> {
         net: Box::new(Internet),
         clock: Clock::system(),
         trust: Trust::browsers().and_private(config.private_roots()?),
+        // The standard library's hash keys are random for each process.
+        seed: RandomState::new().hash_one(std::process::id()),
     })
 }
 

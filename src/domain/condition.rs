@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::action::Action;
 use super::cause::{self, Cause};
+use super::meeting::{Proof, Weight};
 use super::observed::{
     Authority, BalancerState, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service,
     ServiceStatus, Target, TargetState, Task, Unreadable, between,
@@ -193,8 +194,17 @@ impl Condition {
         )
     }
 
+    /// What a person can do about what was seen.
+    pub fn next(self, seen: &Observed) -> Vec<String> {
+        let finding = seen.media.present().and_then(|p| p.finding.as_ref()).filter(|_| self == Self::MediaFlows);
+        match finding {
+            Some(finding) => vec![finding.remedy().to_owned()],
+            None => self.advice().iter().map(|&next| next.to_owned()).collect(),
+        }
+    }
+
     /// What a person can do when this does not hold.
-    pub const fn advice(self) -> &'static [&'static str] {
+    const fn advice(self) -> &'static [&'static str] {
         match self {
             Self::SignedIn => &["sign in again: `aws sso login`, or set AWS_PROFILE to the right profile"],
             Self::ServiceActive => &["create the stack with Terraform: docs/guide.md"],
@@ -308,10 +318,9 @@ impl Condition {
             }),
             Self::Steady => steady(seen),
             Self::MediaFlows if !policy.media => Verdict::Warns("not proven: [probe] media is off".into()),
-            Self::MediaFlows => with(&seen.media, "there is no bridge to ask", |media| match &media.wrong {
-                None => Verdict::Holds,
-                Some(wrong) => Verdict::Fails(wrong.clone()),
-            }),
+            Self::MediaFlows => {
+                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.asked.is_some()))
+            }
             Self::RoomsEmpty => rooms_empty(seen, policy),
             Self::Unprotected => unprotected(seen, policy),
             Self::Stopped => stopped(seen),
@@ -600,6 +609,28 @@ fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
         Verdict::Warns("trusted only through the private root of [tls] ca_file: browsers without it refuse".into())
     } else {
         Verdict::Holds
+    }
+}
+
+/// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
+const MEETING_TRIES: u32 = 3;
+
+/// `starting`: whether a run is still waiting for the platform to settle.
+fn media_flows(proof: &Proof, starting: bool) -> Verdict {
+    let Some(finding) = &proof.finding else {
+        return match proof.warnings.first() {
+            None => Verdict::Holds,
+            Some(warning) => Verdict::Warns(warning.to_string()),
+        };
+    };
+    match finding.weight() {
+        Weight::Warning => Verdict::Warns(finding.to_string()),
+        Weight::NotApplicable => Verdict::Unseen(Unreadable {
+            because: Blindness::Unprovable,
+            why: format!("{finding}: {}", finding.remedy()),
+        }),
+        Weight::Failure if starting && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure => Verdict::Fails(finding.to_string()),
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Blindness {
     Unreachable,
     /// There was an answer, and it made no sense.
     Garbled,
+    /// The deployment does not let the probe in: nothing is proven, and nothing is wrong.
+    Unprovable,
 }
 
 impl<T> Reading<T> {
@@ -101,7 +103,8 @@ pub struct Observed {
     pub tls: Reading<Tls>,
     pub web: Reading<Web>,
     pub signalling: Reading<Signalling>,
-    pub media: Reading<Media>,
+    /// What synthetic participants found in a throw-away room.
+    pub media: Reading<Proof>,
     /// What this run has asked for and seen so far; empty for a single look.
     pub run: Run,
 }
@@ -489,21 +492,4 @@ pub struct Page {
 pub struct Signalling {
     pub bosh: Page,
     pub websocket: Page,
-}
-
-/// What two synthetic participants found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Media {
-    /// The first thing that went wrong, in one sentence; `None` when packets crossed the bridge.
-    pub wrong: Option<String>,
-    /// All that was found on the way.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Box<Proof>>,
-}
-
-impl From<Proof> for Media {
-    fn from(proof: Proof) -> Self {
-        let wrong = proof.finding.as_ref().map(ToString::to_string);
-        Self { wrong, proof: Some(Box::new(proof)) }
-    }
 }

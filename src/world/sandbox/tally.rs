@@ -51,10 +51,10 @@ impl Tally {
 /// The same world with its calls counted; the `fail_nth` of them, from 1, fails, whichever port it is on.
 pub fn tallied(world: World, fail_nth: Option<u64>) -> (World, Tally) {
     let tally = Tally::default();
-    let World { cloud, net, clock, trust } = world;
+    let World { cloud, net, clock, trust, seed } = world;
     let cloud = Box::new(Failing { inner: cloud, tally: tally.clone(), fail_nth });
     let net = Box::new(Failing { inner: net, tally: tally.clone(), fail_nth });
-    (World { cloud, net, clock, trust }, tally)
+    (World { cloud, net, clock, trust, seed }, tally)
 }
 
 /// A port of which one call fails.

@@ -1,12 +1,15 @@
 //! The web container in front: the pages that matter here, and the way to the WebSocket.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use async_trait::async_trait;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -18,12 +21,25 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::Jitsi;
-use crate::world::Duplex;
+use crate::world::sandbox::servers::Meeting;
+use crate::world::{Datagrams, Duplex};
 
 const APP: &str = "<!DOCTYPE html><html><head><title>Jitsi Meet</title></head><body></body></html>";
 
 /// An upgrade that was promised, and the query of its URL.
 type Promised = Arc<Mutex<Option<(OnUpgrade, String)>>>;
+
+#[async_trait]
+impl Meeting for Jitsi {
+    async fn websocket(&self, asked: Parts, stream: TokioIo<hyper::upgrade::Upgraded>) {
+        let query = asked.uri.query().unwrap_or_default();
+        Self::websocket(self, Upgraded(Mutex::new(stream)), query).await;
+    }
+
+    fn udp(&self, local: SocketAddr, _toward: IpAddr) -> Option<Box<dyn Datagrams>> {
+        Some(self.datagrams(local))
+    }
+}
 
 impl Jitsi {
     /// Serves one connection: pages, or a WebSocket until its end.
