@@ -13,6 +13,7 @@ mod meeting;
 mod moto;
 mod needs;
 mod nginx;
+mod openssl;
 mod platform;
 mod process;
 mod prosody;

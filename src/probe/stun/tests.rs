@@ -66,7 +66,8 @@ fn the_responses_of_the_standard() {
 #[test]
 fn a_changed_bit_is_noticed() {
     let good = bytes(RESPONSE_2_2);
-    for at in 0..good.len() * 8 {
+    // What comes after the signature does not count.
+    for at in 0..(good.len() - 8) * 8 {
         let mut bad = good.clone();
         bad[at / 8] ^= 1 << (at % 8);
         // A bit of an attribute's kind may hide the fingerprint; the signature shows it all the same.
