@@ -1,0 +1,174 @@
+"""One moto and one platform on it for all tests; nothing outside temporary folders, nobody but loopback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ACCOUNT = "123456789012"
+REGION = "us-west-2"
+NAME = "jitsi-video-platform"
+DOMAIN = "meet.example.org"
+
+
+def need(program: str) -> str:
+    """The program's path; without it the test is skipped, or fails in CI."""
+    found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not found:
+        message = f"`{program}` is not installed"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def require():
+    return need
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("moto") / "log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("moto_gaps.py"), str(port)],
+        stdout=log,
+        stderr=log,
+        env={"PATH": os.environ["PATH"], "HOME": log.name, "MOTO_ACM_VALIDATION_WAIT": "1"},
+    )
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            assert server.poll() is None, Path(log.name).read_text()
+            time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def aws(moto):
+    """Clients for moto."""
+    return lambda service, region=REGION: boto3.client(
+        service, region_name=region, endpoint_url=moto, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+
+
+class Terraform:
+    """A copy of the modules in a temporary folder, and the program run in it."""
+
+    def __init__(self, program: str, folder: Path, endpoint: str | None):
+        self.program = program
+        self.folder = folder
+        self.module = folder / "terraform"
+        clean = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfplan")
+        shutil.copytree(REPOSITORY / "terraform", self.module, ignore=clean)
+        shutil.copytree(REPOSITORY / "jitsi-config", folder / "jitsi-config")
+        inherited = ("PATH", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
+        self.environment = {key: os.environ[key] for key in inherited if key in os.environ} | {
+            "HOME": str(folder),
+            "CHECKPOINT_DISABLE": "1",
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # What is not to be reached answers at once.
+            "AWS_MAX_ATTEMPTS": "2",
+            "HTTPS_PROXY": "http://127.0.0.1:9" if endpoint else "",
+            "NO_PROXY": "127.0.0.1",
+        }
+        if endpoint:
+            self.environment["AWS_ENDPOINT_URL"] = endpoint
+
+    def run(self, *arguments: str, module: Path | None = None, ok=(0,), proxy: bool = True) -> subprocess.CompletedProcess:
+        environment = self.environment if proxy else {k: v for k, v in self.environment.items() if k != "HTTPS_PROXY"}
+        done = subprocess.run(
+            [self.program, *arguments],
+            cwd=module or self.module,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+        assert done.returncode in ok, f"terraform {' '.join(arguments)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        return done
+
+    def plan(self, **variables) -> dict:
+        """Changes as {address: actions}, and what the plan wants to change of each."""
+        given = [f"-var={key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in variables.items()]
+        self.run("plan", "-no-color", "-out=next.tfplan", *given)
+        shown = json.loads(self.run("show", "-json", "next.tfplan").stdout)
+        return {
+            change["address"]: "/".join(change["change"]["actions"])
+            for change in shown.get("resource_changes", [])
+            if change["change"]["actions"] not in (["no-op"], ["read"])
+        }
+
+    def apply(self) -> None:
+        """Applies exactly the plan that was looked at."""
+        self.run("apply", "-no-color", "next.tfplan")
+
+    def outputs(self) -> dict:
+        return {key: value["value"] for key, value in json.loads(self.run("output", "-json").stdout).items()}
+
+    def state(self) -> str:
+        return self.run("state", "pull").stdout
+
+
+@pytest.fixture(scope="session")
+def terraform_program():
+    return need("terraform")
+
+
+@pytest.fixture(scope="session")
+def offline(terraform_program, tmp_path_factory):
+    """The modules without a backend and without an AWS."""
+    stack = Terraform(terraform_program, tmp_path_factory.mktemp("offline"), None)
+    stack.run("init", "-backend=false", "-no-color", "-lockfile=readonly", proxy=False)
+    return stack
+
+
+class Platform(Terraform):
+    variables = {"domain": DOMAIN, "account_id": ACCOUNT, "alarm_emails": ["somebody@example.org"]}
+
+    def plan(self, **variables) -> dict:
+        return super().plan(**(self.variables | variables))
+
+
+@pytest.fixture(scope="session")
+def platform(terraform_program, tmp_path_factory, moto, aws):
+    """Bootstrapped, initialised with the S3 backend, and applied once."""
+    stack = Platform(terraform_program, tmp_path_factory.mktemp("platform"), moto)
+    aws("route53").create_hosted_zone(Name="example.org", CallerReference="test")
+
+    bootstrap = stack.module / "bootstrap"
+    stack.run("init", "-no-color", "-lockfile=readonly", module=bootstrap, proxy=False)
+    stack.run("apply", "-no-color", "-auto-approve", module=bootstrap)
+    bucket = json.loads(stack.run("output", "-json", module=bootstrap).stdout)
+    backend = [f"-backend-config={key}={bucket[key]['value']}" for key in ("bucket", "key")]
+    stack.run("init", "-no-color", "-lockfile=readonly", *backend, f"-backend-config=region={REGION}", proxy=False)
+
+    stack.first_plan = stack.plan()
+    stack.apply()
+    task = aws("ecs").describe_task_definition(taskDefinition=NAME)["taskDefinition"]
+    stack.task_definition = task
+    stack.containers = {container["name"]: container for container in task["containerDefinitions"]}
+    return stack

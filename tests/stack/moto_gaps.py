@@ -1,0 +1,125 @@
+"""moto, with the gaps filled that the platform's Terraform runs into.
+
+moto 5.2.1 forgets some arguments that AWS remembers. The provider would take each of them for drift, and the test that
+a second plan is empty could not be made. Every function below names one gap and fills it; nothing else of moto changes.
+
+    python moto_gaps.py PORT
+"""
+
+import json
+import sys
+
+from moto.budgets.responses import BudgetsResponse
+from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3.models import FakeBucket
+from moto.server import main
+
+
+def ecs_service_arguments() -> None:
+    """ECS: three arguments of a service are accepted and not returned."""
+    kept = {
+        "availabilityZoneRebalancing": "availability_zone_rebalancing",
+        "enableECSManagedTags": "enable_ecs_managed_tags",
+        "healthCheckGracePeriodSeconds": "health_check_grace_period_seconds",
+    }
+
+    def remembering(original):
+        def call(self):
+            answer = original(self)
+            service = answer.result["service"]
+            for argument, attribute in kept.items():
+                value = self._get_param(argument)
+                if value is not None:
+                    setattr(service, attribute, value)
+            return answer
+
+        return call
+
+    for name in ("create_service", "update_service"):
+        setattr(EC2ContainerServiceResponse, name, remembering(getattr(EC2ContainerServiceResponse, name)))
+
+
+def load_balancer_addresses() -> None:
+    """ELB: the Elastic IP of a subnet mapping is not returned, and every balancer of one name has the same DNS name,
+    which makes Route 53 take the second alias for the first."""
+    create = ELBv2Backend.create_load_balancer
+    zones = FakeLoadBalancer.availability_zones.fget
+
+    def remembering(self, name, security_groups, subnet_ids, subnet_mappings=None, *rest, **more):
+        balancer = create(self, name, security_groups, subnet_ids, subnet_mappings, *rest, **more)
+        balancer.allocations = {m["SubnetId"]: m.get("AllocationId") for m in subnet_mappings or []}
+        balancer.dns_name = f"{name}-{balancer.arn.rsplit('/', 1)[1]}.elb.{self.region_name}.amazonaws.com"
+        return balancer
+
+    def with_addresses(self):
+        answer = zones(self)
+        for zone in answer:
+            allocation = getattr(self, "allocations", {}).get(zone.subnet_id)
+            zone.load_balancer_addresses = [{"AllocationId": allocation}] if allocation else []
+        return answer
+
+    ELBv2Backend.create_load_balancer = remembering
+    FakeLoadBalancer.availability_zones = property(with_addresses)
+
+
+def security_rule_descriptions() -> None:
+    """EC2: the description of a rule that names a group is not returned."""
+    SecurityGroupRule.description = property(
+        lambda self: self.ip_range.get("Description") or (self.source_group or {}).get("Description")
+    )
+
+
+def bucket_policies() -> None:
+    """S3: conditions of a bucket policy are not looked at, so `deny what is not TLS` denies everything."""
+
+    def get_permission(self, action, resource):
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        policy = json.loads(self.policy.decode())
+        policy["Statement"] = [s for s in policy["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
+        return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission
+
+
+def budgets() -> None:
+    """Budgets: subscribers and tags cannot be read."""
+
+    def describe_subscribers_for_notification(self):
+        budget = self.backend.budgets[self._get_param("AccountId")][self._get_param("BudgetName")]
+        wanted = self._get_param("Notification")
+        for notification in budget.notifications:
+            if all(notification.details.get(key) == value for key, value in wanted.items() if key != "NotificationState"):
+                return json.dumps({"Subscribers": notification.subscribers})
+        return json.dumps({"Subscribers": []})
+
+    def list_tags_for_resource(self):
+        tags = self.backend.__dict__.setdefault("resource_tags", {})
+        return json.dumps({"ResourceTags": tags.get(self._get_param("ResourceARN"), [])})
+
+    create = BudgetsResponse.create_budget
+
+    def create_budget(self):
+        arn = f"arn:aws:budgets::{self._get_param('AccountId')}:budget/{self._get_param('Budget')['BudgetName']}"
+        self.backend.__dict__.setdefault("resource_tags", {})[arn] = self._get_param("ResourceTags", [])
+        return create(self)
+
+    BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
+    BudgetsResponse.list_tags_for_resource = list_tags_for_resource
+    BudgetsResponse.create_budget = create_budget
+
+
+def fill() -> None:
+    ecs_service_arguments()
+    load_balancer_addresses()
+    security_rule_descriptions()
+    bucket_policies()
+    budgets()
+
+
+if __name__ == "__main__":
+    fill()
+    main(["-H", "127.0.0.1", "-p", sys.argv[1]])
