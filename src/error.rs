@@ -20,6 +20,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 4] = [Self::Done, Self::NothingToDo, Self::Unhealthy, Self::CannotTell];
+
+    /// What the exit code means.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done | Self::NothingToDo => "done, nothing to do, healthy",
+            Self::Unhealthy => {
+                "the answer is bad, and known: not healthy, a condition that failed for certain, not at the expected level"
+            }
+            Self::CannotTell => "cannot tell: something needed for the answer could not be read",
+        }
+    }
+
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Done | Self::NothingToDo => 0,
@@ -48,6 +61,41 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 11] = [
+        Self::Bug,
+        Self::Usage,
+        Self::Configuration,
+        Self::NoAccess,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Outside,
+        Self::Broken,
+        Self::Unseen,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// What the exit code means.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Bug => "a bug in meetctl",
+            Self::Usage => "wrong usage",
+            Self::Configuration => "configuration missing or wrong",
+            Self::NoAccess => "no access: credentials missing, expired or not allowed",
+            Self::Refused => {
+                "refused, because it would not be safe: people in a meeting, or that cannot be seen; somebody else's change"
+            }
+            Self::TimedOut => "timed out; what was still awaited is named",
+            Self::Outside => {
+                "the outside could not be used: an AWS API, the network; nothing is said about the platform"
+            }
+            Self::Broken => Outcome::Unhealthy.meaning(),
+            Self::Unseen => Outcome::CannotTell.meaning(),
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
+    }
+
     /// The exit code. A number is never used for anything else again.
     pub const fn exit_code(self) -> u8 {
         match self {

@@ -11,8 +11,12 @@ use crate::domain::cause::{Cause, LogTail};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
+use crate::domain::seconds;
 use crate::domain::status::Status;
 use crate::error::{Failure, Outcome};
+
+/// Counts the changes of the events that break their readers.
+pub const SCHEMA: u32 = 1;
 
 /// One thing that happened, or was found.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +35,7 @@ pub enum Event {
     },
     StepStarted {
         until: Condition,
+        #[serde(serialize_with = "seconds")]
         limit: Duration,
     },
     /// On change, not on every look.
@@ -40,6 +45,7 @@ pub enum Event {
     },
     StepFinished {
         until: Condition,
+        #[serde(serialize_with = "seconds")]
         took: Duration,
     },
     StepFailed {
@@ -74,6 +80,46 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The first event.
+    pub const fn hello(sandbox: bool) -> Self {
+        Self::Hello { meetctl: env!("CARGO_PKG_VERSION"), schema: SCHEMA, sandbox }
+    }
+
+    /// What the event says, for the reference page.
+    pub const fn about(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => {
+                "Always first: the version, the schema of what follows, and whether it is the sandbox."
+            }
+            Self::Planned { .. } => "A whole look with the plan that follows from it; the last plan of a run is empty.",
+            Self::StepStarted { .. } => {
+                "A condition is being brought about or awaited, and for how many seconds at most."
+            }
+            Self::StepProgress { .. } => "What is awaited has changed.",
+            Self::StepFinished { .. } => "The condition holds; `took` is in seconds.",
+            Self::StepFailed { .. } => "The condition cannot come true, and why.",
+            Self::ServiceSaid { .. } => "A line of the ECS service's own diary.",
+            Self::Warning { .. } => "Something that is not wrong yet.",
+            Self::Note { .. } => "A sentence worth telling while the work goes on.",
+            Self::Answer(_) => "What was asked for; `answer` says of which kind.",
+            Self::Finished { .. } => "Last, when the job was done, whatever its answer.",
+            Self::Failed { .. } => "Last, when the job could not be done: what, why, and what to do next.",
+        }
+    }
+
+    /// The level of the platform that the event tells of.
+    fn level(&self) -> Option<&'static str> {
+        match self {
+            Self::Answer(answer) => match answer.as_ref() {
+                Answer::Status(status) => Some(status.standing.name()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// The answer of a subcommand.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -83,6 +129,9 @@ pub enum Answer {
     Why(Why),
     Config {
         settings: Vec<Setting>,
+        /// Whether people asked to see where each value comes from.
+        #[serde(skip)]
+        origins: bool,
     },
     Stories {
         stories: Vec<Story>,
@@ -98,6 +147,7 @@ pub enum Answer {
 pub struct Health {
     pub level: String,
     pub judged: Vec<Judged>,
+    #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
 
@@ -152,16 +202,20 @@ pub struct Events {
     clock: Clock,
     seq: std::sync::atomic::AtomicU64,
     out: UnboundedSender<Stamped>,
+    level: std::sync::Mutex<Option<&'static str>>,
 }
 
 impl Events {
     pub fn new(clock: Clock) -> (Self, UnboundedReceiver<Stamped>) {
         let (out, said) = unbounded_channel();
-        (Self { clock, seq: 0.into(), out }, said)
+        (Self { clock, seq: 0.into(), out, level: None.into() }, said)
     }
 
     /// Says an event. A reader that is gone never stops the work.
     pub fn emit(&self, event: Event) {
+        if let (Some(level), Ok(mut last)) = (event.level(), self.level.lock()) {
+            *last = Some(level);
+        }
         let seq = self.seq.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let _ = self.out.send(Stamped { seq, at: self.clock.now(), event });
     }
@@ -176,5 +230,22 @@ impl Events {
 
     pub fn note(&self, message: impl Into<String>) {
         self.emit(Event::Note { message: message.into() });
+    }
+
+    /// Says how the job ended, and returns its exit code. Nothing is said after it.
+    pub fn finish(&self, result: Result<Outcome, Failure>) -> u8 {
+        match result {
+            Ok(outcome) => {
+                let level = self.level.lock().ok().and_then(|last| last.map(str::to_owned));
+                let exit_code = outcome.exit_code();
+                self.emit(Event::Finished { outcome, exit_code, level });
+                exit_code
+            }
+            Err(failure) => {
+                let exit_code = failure.kind.exit_code();
+                self.emit(Event::Failed { failure, exit_code });
+                exit_code
+            }
+        }
     }
 }

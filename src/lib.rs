@@ -7,12 +7,18 @@
 //! * `probe`: DNS, TLS, HTTPS and XMPP, spoken over bytes.
 //! * `world`: the outside: AWS, the network, and the sandbox that stands in for both.
 //! * `command`: one file per subcommand.
+//! * `config`: defaults, files, environment and flags, each value with its origin.
 //! * `render`: how the stream of events looks.
 
+pub mod cli;
 pub mod clock;
+pub mod command;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod event;
 pub mod probe;
+pub mod render;
+pub mod signal;
 pub mod world;

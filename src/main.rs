@@ -1,1 +1,120 @@
-fn main() {}
+//! Parses, builds the world, runs one command, and sets the exit code.
+
+use std::future::pending;
+use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use meetctl::cli::{Cli, Options};
+use meetctl::clock::{Clock, paced};
+use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform};
+use meetctl::config::{Config, Environment};
+use meetctl::error::{Failure, Kind};
+use meetctl::event::{Event, Events};
+use meetctl::render;
+use meetctl::signal::Asked;
+use meetctl::world::World;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let begun = catch_unwind(AssertUnwindSafe(|| begin(&cli)));
+    ExitCode::from(begun.unwrap_or(Kind::Bug.exit_code()))
+}
+
+fn begin(cli: &Cli) -> u8 {
+    cli.options.log();
+    let environment = Environment::of_process();
+    let simulated = cli.options.story().is_some() && matches!(cli.command, Command::OnPlatform(_));
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let Ok(runtime) = builder.enable_all().start_paused(simulated).build() else { return Kind::Bug.exit_code() };
+    let code = match &cli.command {
+        Command::AtDesk(command) => runtime.block_on(at_desk(command, &cli.options, environment)),
+        Command::OnPlatform(command) => runtime.block_on(on_platform(command, &cli.options, &environment)),
+    };
+    runtime.shutdown_background();
+    code
+}
+
+async fn at_desk(command: &AtDesk, options: &Options, environment: Environment) -> u8 {
+    let look = options.look(&environment);
+    let (say, said) = Events::new(Clock::system());
+    let desk = Desk {
+        say,
+        flags: options.flags.clone(),
+        environment,
+        tree: Cli::command(),
+        sandbox: options.story().is_some(),
+        seed: options.seed,
+        interactive: !options.no_input && std::io::stdin().is_terminal(),
+    };
+    let work = async {
+        desk.say.emit(Event::hello(desk.sandbox));
+        desk.say.finish(command.run(&desk))
+    };
+    render::tell(work, said, &look, Clock::system()).await
+}
+
+async fn on_platform(command: &OnPlatform, options: &Options, environment: &Environment) -> u8 {
+    let prepared = prepare(options, environment).await;
+    let clock = prepared.as_ref().map_or_else(|_| Clock::system(), |(_, world)| world.clock);
+    let (say, said) = Events::new(clock);
+    let work = async {
+        say.emit(Event::hello(options.story().is_some()));
+        let result = prepared.and_then(|(config, world)| Ok((config.sight()?, config, world)));
+        let (sight, config, world) = match result {
+            Ok(prepared) => prepared,
+            Err(failure) => return say.finish(Err(failure)),
+        };
+        config.warnings.iter().for_each(|w| say.warn(w));
+        let cx = Context {
+            policy: config.policy(),
+            stop: CancellationToken::new(),
+            interactive: !options.no_input && std::io::stdin().is_terminal(),
+            yes: options.yes,
+            timeout: options.timeout,
+            wait: options.waits(),
+            world,
+            sight,
+            config,
+            say,
+        };
+        let asked = Asked::default();
+        let result = tokio::select! {
+            biased;
+            result = command.run(&cx) => result,
+            never = asked.listen(&cx.stop, &cx.say) => match never {},
+            never = pace(options) => match never {},
+        };
+        cx.say.finish(asked.named(result))
+    };
+    render::tell(work, said, &options.look(environment), clock).await
+}
+
+/// The configuration, and the world that it describes.
+async fn prepare(options: &Options, environment: &Environment) -> Result<(Config, World), Failure> {
+    let config = match options.story() {
+        Some(_) => Config::sandbox(),
+        None => Config::load(&options.flags, environment)?,
+    };
+    config.host()?;
+    // A second installation is refused, and changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let world = world_for(options, &config).await?;
+    Ok((config, world))
+}
+
+#[expect(clippy::unused_async, reason = "the AWS world loads its credentials")]
+async fn world_for(options: &Options, _config: &Config) -> Result<World, Failure> {
+    let what = options.story().map_or("the AWS world is not in this build", |_| "the sandbox is not in this build");
+    Err(Failure::new(Kind::Bug, what))
+}
+
+/// In the sandbox time passes as fast as people like to watch.
+async fn pace(options: &Options) -> std::convert::Infallible {
+    match options.pace() {
+        Some(rate) if options.story().is_some() => paced(rate).await,
+        Some(_) | None => pending().await,
+    }
+}

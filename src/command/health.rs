@@ -5,7 +5,7 @@ use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
 use crate::domain::observed::Observed;
 use crate::engine::{Look, observe, sign_in};
-use crate::error::{Failure, Kind, Outcome, advice};
+use crate::error::{Failure, Outcome, advice};
 use crate::event::{Answer, Health, Judged};
 
 /// Judge every condition of `running` now, each with evidence and what to do
@@ -42,10 +42,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let started = tokio::time::Instant::now();
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    let seen = tokio::select! {
-        seen = observe(&cx.world, &cx.sight, &Look::everything(), seen) => seen,
-        () = cx.stop.cancelled() => return Err(Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")),
-    };
+    let seen = observe(&cx.world, &cx.sight, &Look::everything(), seen).await;
     let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, cx)).collect();
     let outcome = args.outcome(&judged);
     cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
@@ -60,7 +57,9 @@ impl Args {
 
     fn outcome(&self, judged: &[Judged]) -> Outcome {
         let any = |wanted: fn(&Verdict) -> bool| judged.iter().any(|j| wanted(&j.verdict));
-        if any(|v| matches!(v, Verdict::Fails(_) | Verdict::Waits(_))) || (self.strict && any(|v| matches!(v, Verdict::Warns(_)))) {
+        if any(|v| matches!(v, Verdict::Fails(_) | Verdict::Waits(_)))
+            || (self.strict && any(|v| matches!(v, Verdict::Warns(_))))
+        {
             Outcome::Unhealthy
         } else if any(|v| matches!(v, Verdict::Unseen(_))) {
             Outcome::CannotTell

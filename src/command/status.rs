@@ -9,7 +9,7 @@ use crate::domain::level::{Level, Standing};
 use crate::domain::observed::Observed;
 use crate::domain::status::Status;
 use crate::engine::{Look, observe, sign_in};
-use crate::error::{Failure, Kind, Outcome};
+use crate::error::{Failure, Outcome};
 use crate::event::Answer;
 
 /// Say where the platform stands, what it costs, and what could not be read
@@ -30,7 +30,7 @@ pub struct Args {
     watch: bool,
 
     /// How long to wait between two looks of --watch
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::cli::span)]
     every: Duration,
 }
 
@@ -39,25 +39,19 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     seen.identity = sign_in(&cx.world, &cx.policy).await?;
     loop {
         let standing;
-        (seen, standing) = tokio::select! {
-            looked = look(cx, seen) => looked,
-            () = cx.stop.cancelled() => return Err(interrupted()),
-        };
+        (seen, standing) = look(cx, seen).await;
         let outcome = judge(&standing, args.expect);
         if !args.watch || (args.expect.is_some() && outcome == Outcome::Done) {
             return Ok(outcome);
         }
-        tokio::select! {
-            () = sleep(args.every) => {}
-            () = cx.stop.cancelled() => return Err(interrupted()),
-        }
+        sleep(args.every).await;
     }
 }
 
 /// One look, told as an answer.
 async fn look(cx: &Context, last: Observed) -> (Observed, Standing) {
     let seen = observe(&cx.world, &cx.sight, &Look::everything(), last).await;
-    let status = Status::of(&seen, &cx.policy, cx.config.platform.name.as_str(), cx.sight.host.as_str());
+    let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), cx.sight.host.as_str());
     let standing = status.standing.clone();
     cx.say.answer(Answer::Status(status));
     (seen, standing)
@@ -70,8 +64,4 @@ fn judge(standing: &Standing, expected: Option<Level>) -> Outcome {
         (standing, Some(level)) if standing.level() == Some(level) => Outcome::Done,
         (_, Some(_)) => Outcome::Unhealthy,
     }
-}
-
-fn interrupted() -> Failure {
-    Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")
 }

@@ -17,3 +17,7 @@ pub mod status;
 mod example;
 #[cfg(test)]
 mod tests;
+/// How a duration is written for programs: in seconds.
+pub(crate) fn seconds<S: serde::Serializer>(span: &std::time::Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(span.as_secs_f64())
+}

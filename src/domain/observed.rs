@@ -442,6 +442,7 @@ pub struct Tls {
     pub address: SocketAddr,
     /// What was shown; `Err` says how the handshake ended without a certificate.
     pub shown: Result<Certificate, String>,
+    #[serde(serialize_with = "super::seconds")]
     pub took: Duration,
 }
 
@@ -478,6 +479,7 @@ pub struct Page {
     pub status: Option<u16>,
     /// What is wrong with it; `None` when it is what Jitsi serves.
     pub wrong: Option<String>,
+    #[serde(serialize_with = "super::seconds")]
     pub took: Duration,
 }
 

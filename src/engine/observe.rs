@@ -201,33 +201,21 @@ impl Eyes<'_> {
         if !self.look.has(Source::Names) {
             return self.last.names.clone();
         }
-        let net = self.world.net.as_ref();
-        let (local, (authoritative, authorities_unseen), balancer) = join!(
-            probe::dns::addresses(net, self.sight, self.sight.host.as_str()),
-            probe::dns::authorities(net, self.sight),
-            async {
-                match self.balancer().await {
-                    Reading::Present(it) => Some(probe::dns::addresses(net, self.sight, &it.dns_name).await),
-                    Reading::Absent => None,
-                    Reading::Unreadable(why) => Some(Err(why.clone())),
-                }
+        let balancer = async {
+            match self.balancer().await {
+                Reading::Present(it) => Some(Ok(it.dns_name.clone())),
+                Reading::Absent => None,
+                Reading::Unreadable(why) => Some(Err(why.clone())),
             }
-        );
-        Reading::Present(Resolution {
-            host: self.sight.host.clone(),
-            local,
-            authoritative,
-            authorities_unseen,
-            balancer,
-        })
+        };
+        probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await
     }
 
     /// Where people's browsers go: the first address of the name.
     async fn door(&self) -> Result<SocketAddr, Unreadable> {
         self.door
             .get_or_init(|| async {
-                let found =
-                    probe::dns::addresses(self.world.net.as_ref(), self.sight, self.sight.host.as_str()).await?;
+                let found = probe::dns::local(self.world.net.as_ref(), self.sight, &self.sight.host).await?;
                 match found.first() {
                     Some(&address) => Ok(SocketAddr::new(address, self.sight.https_port)),
                     None => Err(not_asked("the name has no address")),
@@ -245,7 +233,7 @@ impl Eyes<'_> {
             Err(why) => Reading::Unreadable(why),
             Ok(door) => {
                 let World { net, trust, clock, .. } = self.world;
-                probe::tls::shake(net.as_ref(), trust, clock, &self.sight.host, door).await
+                probe::tls::shake(net.as_ref(), trust, clock, self.sight, door).await
             }
         }
     }
@@ -256,10 +244,7 @@ impl Eyes<'_> {
         }
         match self.open_door().await {
             Err(why) => Reading::Unreadable(why),
-            Ok(door) => {
-                let World { net, trust, clock, .. } = self.world;
-                probe::https::pages(net.as_ref(), trust, clock, &self.sight.host, door).await
-            }
+            Ok(door) => probe::https::pages(self.world.net.as_ref(), self.sight, door).await,
         }
     }
 
@@ -269,10 +254,7 @@ impl Eyes<'_> {
         }
         match self.open_door().await {
             Err(why) => Reading::Unreadable(why),
-            Ok(door) => {
-                let World { net, trust, clock, .. } = self.world;
-                probe::signalling::preflight(net.as_ref(), trust, clock, &self.sight.host, door).await
-            }
+            Ok(door) => probe::signalling::preflight(self.world.net.as_ref(), self.sight, door).await,
         }
     }
 

@@ -1,8 +1,15 @@
 //! Protocols spoken over `Net`: bytes in, facts out.
 
+pub mod dns;
+pub mod https;
+pub mod signalling;
+pub mod tls;
+
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::domain::name::Host;
+use crate::domain::observed::{Blindness, Unreadable};
 
 /// What the probes look at, and through which name servers.
 #[derive(Clone, Debug)]
@@ -14,8 +21,66 @@ pub struct Sight {
     pub dns_servers: Vec<SocketAddr>,
     /// The port of the zone's own name servers: 53 but for tests.
     pub dns_port: u16,
+    pub limits: Limits,
 }
-pub mod dns;
-pub mod https;
-pub mod signalling;
-pub mod tls;
+
+impl Sight {
+    /// Looks at a host the way a browser does.
+    pub fn of(host: Host) -> Self {
+        Self { host, https_port: 443, dns_servers: Vec::new(), dns_port: 53, limits: Limits::default() }
+    }
+}
+
+/// How long a probe waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a TCP connection.
+    pub connect: Duration,
+    /// For a whole probe, its connections included.
+    pub whole: Duration,
+    /// For each of the two tries of a DNS query.
+    pub query: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), whole: Duration::from_secs(10), query: Duration::from_millis(1500) }
+    }
+}
+
+/// The longest text of the other side that is repeated to the user.
+const QUOTE: usize = 120;
+
+/// Words of the other side, safe to repeat on a terminal: short, and without control characters.
+fn quoted(words: &str) -> String {
+    let mut safe: String = words.chars().filter(|c| !c.is_control()).take(QUOTE + 1).collect();
+    if let Some((end, _)) = safe.char_indices().nth(QUOTE) {
+        safe.truncate(end);
+        safe.push('…');
+    }
+    safe
+}
+
+fn unreachable(why: impl Into<String>) -> Unreadable {
+    Unreadable { because: Blindness::Unreachable, why: why.into() }
+}
+
+fn garbled(why: impl Into<String>) -> Unreadable {
+    Unreadable { because: Blindness::Garbled, why: why.into() }
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_short_and_tame() {
+        assert_eq!(quoted("CN=meet\u{1b}[31m.example.org\r\n"), "CN=meet[31m.example.org");
+        assert_eq!(quoted(&"é".repeat(QUOTE)).chars().count(), QUOTE);
+        assert_eq!(quoted(&"é".repeat(9000)).chars().count(), QUOTE + 1);
+    }
+}

@@ -14,7 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("world", &["domain", "clock"]),
     ("probe", &["world", "domain", "clock"]),
     ("engine", &["domain", "probe", "world", "event", "error", "clock"]),
-    ("config", &["domain", "error"]),
+    ("config", &["domain", "error", "probe"]),
     ("render", &["event", "error", "domain", "clock"]),
     ("command", &["cli", "config", "domain", "engine", "error", "event", "probe", "world", "clock"]),
     ("cli", &["command", "config", "domain"]),

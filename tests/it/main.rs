@@ -1,3 +1,10 @@
-//! The offline tests: one binary, no network but loopback, no AWS.
+//! The offline tests: one binary that links once and starts fast. No network but loopback, no AWS.
 
+mod config;
+mod contract;
 mod layers;
+mod probes;
+mod render;
+mod replies;
+mod sandbox;
+mod stable;

@@ -1,0 +1,166 @@
+//! The command line: global options, and the subcommands of `command`.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, Parser, ValueEnum};
+
+use crate::command::Command;
+use crate::config::{Environment, Flags};
+use crate::render::{Form, Look, Page, Style, style};
+
+/// Start, prove and stop a Jitsi Meet that costs nothing to run while nobody meets
+///
+/// The platform is an ECS service on AWS Fargate behind a network load balancer. `meetctl up` starts it and says
+/// "running" only when a meeting can be held; `meetctl down` stops it; `meetctl status` says where it stands.
+///
+/// Try everything without an account: `meetctl --sandbox up`
+#[derive(Parser)]
+#[command(name = "meetctl", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub options: Options,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every subcommand understands.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Options {
+    #[command(flatten)]
+    pub flags: Flags,
+
+    /// A platform that lives in memory, perhaps in a named story (see `meetctl sandbox`)
+    #[arg(long, global = true, env = "MEETCTL_SANDBOX", value_name = "STORY", num_args = 0..=1)]
+    #[arg(require_equals = true, default_missing_value = "")]
+    pub sandbox: Option<String>,
+
+    /// How the answer is written
+    #[arg(long, global = true, env = "MEETCTL_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+
+    /// When to use colours
+    #[arg(long, global = true, env = "MEETCTL_COLOR", value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+
+    /// Answer every question with yes
+    #[arg(long, global = true, env = "MEETCTL_YES", value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+
+    /// Never ask; where an answer is needed, fail
+    #[arg(long, global = true, env = "MEETCTL_NO_INPUT", value_parser = FalseyValueParser::new())]
+    pub no_input: bool,
+
+    /// Wait until the deed is done and proven (the default)
+    #[arg(long, global = true, overrides_with = "no_wait")]
+    pub wait: bool,
+
+    /// Return as soon as the change has been accepted; nothing is proven then
+    #[arg(long, global = true, env = "MEETCTL_NO_WAIT", value_parser = FalseyValueParser::new())]
+    #[arg(overrides_with = "wait")]
+    pub no_wait: bool,
+
+    /// The longest that the whole command may take, such as `10m`
+    #[arg(long, global = true, env = "MEETCTL_TIMEOUT", value_name = "DURATION", value_parser = span)]
+    pub timeout: Option<Duration>,
+
+    /// Simulated seconds per real one in the sandbox; 0 does not wait [default: 60 on a terminal, else 0]
+    #[arg(long, global = true, env = "MEETCTL_PACE", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub pace: Option<u32>,
+
+    /// Seed of the sandbox's chance
+    #[arg(long, global = true, env = "MEETCTL_SEED", value_name = "N", hide = true)]
+    pub seed: Option<u64>,
+
+    /// Print the answer and failures only
+    #[arg(short, long, global = true, conflicts_with = "verbose", env = "MEETCTL_QUIET")]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+
+    /// Show on stderr what meetctl asks of AWS; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "MEETCTL_VERBOSE")]
+    pub verbose: u8,
+}
+
+impl Options {
+    /// The story to play: `Some("")` goes on with the one played last.
+    pub fn story(&self) -> Option<&str> {
+        self.sandbox.as_deref().map(|story| if matches!(story, "1" | "true") { "" } else { story })
+    }
+
+    /// Whether to wait for the proof.
+    pub fn waits(&self) -> bool {
+        self.wait || !self.no_wait
+    }
+
+    /// Simulated seconds per real one; `None` does not wait for anybody.
+    pub fn pace(&self) -> Option<u32> {
+        const WATCHED: u32 = 60;
+        let by_default = if io::stderr().is_terminal() { WATCHED } else { 0 };
+        Some(self.pace.unwrap_or(by_default)).filter(|rate| *rate > 0)
+    }
+
+    /// What is shown, and where.
+    pub fn look(&self, environment: &Environment) -> Look {
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let moves = err && !environment.is("TERM", "dumb") && environment.value("CI").is_none() && self.verbose == 0;
+        let form = match self.output {
+            Output::Json => Form::Json,
+            Output::Text if self.quiet => Form::Quiet,
+            Output::Text if moves => Form::Tty,
+            Output::Text => Form::Plain,
+        };
+        let columns = environment.value("COLUMNS").and_then(|c| c.trim().parse().ok()).filter(|c| *c >= 20);
+        let page = |terminal: bool, width: Option<usize>| Page {
+            width: width.filter(|_| terminal).or(columns).unwrap_or(100),
+            style: self.style(terminal, environment),
+        };
+        Look { form, answer: page(out, style::width_of_stdout()), talk: page(err, style::width_of_stderr()) }
+    }
+
+    fn style(&self, terminal: bool, environment: &Environment) -> Style {
+        let forced = environment.value("CLICOLOR_FORCE").is_some_and(|v| v != "0");
+        let coloured = match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if environment.value("NO_COLOR").is_some() => false,
+            Color::Auto => forced || terminal && !environment.is("TERM", "dumb"),
+        };
+        if coloured { Style::Colour } else { Style::Plain }
+    }
+
+    /// Sends what the developers of meetctl want to know to stderr, when asked.
+    pub fn log(&self) {
+        let filter = match self.verbose {
+            0 => return,
+            1 => "meetctl=debug,aws_config=info,aws_smithy_runtime=info",
+            2 => "debug",
+            _ => "trace",
+        };
+        tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).init();
+    }
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// JSON Lines: one event a line, the last one the outcome
+    Json,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+pub(crate) fn span(given: &str) -> Result<Duration, String> {
+    crate::config::span(given)
+}

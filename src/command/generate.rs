@@ -1,0 +1,157 @@
+//! `meetctl generate`: the reference pages, from the code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Desk;
+use crate::config::KEYS;
+use crate::domain::condition::Condition;
+use crate::domain::level::Goal;
+use crate::domain::observed::Observed;
+use crate::domain::plan::Plan;
+use crate::error::{Failure, Kind, Outcome};
+use crate::event::{Answer, Event, SCHEMA, Stamped};
+
+/// Write a reference page as Markdown to stdout
+#[derive(clap::Args)]
+pub struct Args {
+    page: Page,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Page {
+    Cli,
+    Configuration,
+    ExitCodes,
+    Events,
+}
+
+pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
+    let text = match args.page {
+        Page::Cli => cli(&desk.tree),
+        Page::Configuration => configuration(),
+        Page::ExitCodes => exit_codes(),
+        Page::Events => events(),
+    };
+    desk.say.answer(Answer::Text { text });
+    Ok(Outcome::Done)
+}
+
+fn cli(tree: &clap::Command) -> String {
+    let mut tree = tree.clone().term_width(100);
+    tree.build();
+    let mut page = format!("# Command line\n\n{}\n", help_of(&mut tree));
+    subcommands(&tree, &mut page);
+    page
+}
+
+fn subcommands(of: &clap::Command, page: &mut String) {
+    let shown = of.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help");
+    for command in shown {
+        let mut own = command.clone();
+        // What every subcommand understands is listed once, on top.
+        for global in command.get_arguments().filter(|a| a.is_global_set()) {
+            own = own.mut_arg(global.get_id(), |a| a.hide(true));
+        }
+        let name = command.get_bin_name().unwrap_or(command.get_name());
+        let _ = write!(page, "\n## `{name}`\n\n{}\n", help_of(&mut own));
+        subcommands(command, page);
+    }
+}
+
+fn help_of(command: &mut clap::Command) -> String {
+    let help = command.render_long_help().to_string();
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    format!("```text\n{}\n```", lines.join("\n"))
+}
+
+fn configuration() -> String {
+    let mut page = String::from(
+        "# Configuration\n\nA flag wins over the environment, that over the project's file (`meetctl.toml`, found upwards \
+         from the current folder), that over the user's file (`$XDG_CONFIG_HOME/meetctl/config.toml`, else \
+         `~/.config/meetctl/config.toml`), that over the default. Unknown keys are errors.\n\n\
+         | Key | What it is | Default | Environment | Example |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for key in &KEYS {
+        let default = key.default.map_or(String::new(), |d| format!("`{d}`"));
+        let variables: Vec<String> = key.variables.iter().map(|v| format!("`{v}`")).collect();
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {default} | {} | `{}` |",
+            key.name,
+            key.about,
+            variables.join(", "),
+            key.example
+        );
+    }
+    page
+}
+
+fn exit_codes() -> String {
+    let of_outcomes = Outcome::ALL.into_iter().map(|o| (o.exit_code(), o.meaning()));
+    let of_failures = Kind::ALL.into_iter().map(|k| (k.exit_code(), k.meaning()));
+    let table: BTreeMap<u8, &str> = of_outcomes.chain(of_failures).collect();
+    let mut page = String::from("# Exit codes\n\n| Code | Meaning |\n| --- | --- |\n");
+    for (code, meaning) in table {
+        let _ = writeln!(page, "| {code} | {meaning} |");
+    }
+    page
+}
+
+fn events() -> String {
+    let mut page = format!(
+        "# Events\n\n`--output json` writes one event a line. Each has a number (`seq`), a time (`at`) and a `type`. New \
+         types and new keys may come at any time: pass over what you do not know. `schema` (now {SCHEMA}) counts what \
+         breaks readers. Durations are in seconds, money in US dollars, times in UTC.\n",
+    );
+    for (seq, event) in samples().into_iter().enumerate() {
+        let about = event.about();
+        let stamped = Stamped { seq: seq as u64, at: a_time(), event };
+        let mut sample = serde_json::to_value(&stamped).unwrap_or_default();
+        shorten(&mut sample);
+        let name = sample["type"].as_str().unwrap_or_default().to_owned();
+        let _ = write!(page, "\n## `{name}`\n\n{about}\n\n```json\n{sample}\n```\n");
+    }
+    page
+}
+
+/// An observation is long; the page shows where it stands.
+fn shorten(sample: &mut Value) {
+    if let Some(observed) = sample.get_mut("observed") {
+        *observed = Value::String("(everything that was seen)".into());
+    }
+}
+
+fn a_time() -> Timestamp {
+    Timestamp::from_second(1_795_201_410).unwrap_or_default()
+}
+
+/// One of each, in the order in which they come.
+fn samples() -> Vec<Event> {
+    let until = Condition::ContainersHealthy;
+    let failure = Failure::new(Kind::Refused, "people are in a meeting: 7 in 1 room(s)")
+        .because("they would be thrown out")
+        .next("wait for them: `meetctl down --when-empty`");
+    vec![
+        Event::hello(false),
+        Event::Planned {
+            observed: Box::new(Observed::nothing(a_time())),
+            plan: Plan { to: Goal::Running, steps: Vec::new() },
+        },
+        Event::StepStarted { until, limit: until.within() },
+        Event::StepProgress { until, note: "no health yet: jicofo, jvb".into() },
+        Event::StepFinished { until, took: Duration::from_millis(81_500) },
+        Event::StepFailed { until, message: "the container jvb ran out of memory".into() },
+        Event::ServiceSaid { at: a_time(), message: "(service NAME-service) has started 1 tasks: (task 3f2a).".into() },
+        Event::Warning { message: "the certificate ends on 2026-12-01 12:00 UTC, in 10 days".into() },
+        Event::Note { message: "stopping after the current change".into() },
+        Event::Answer(Box::new(Answer::Text { text: "…".into() })),
+        Event::Finished { outcome: Outcome::Done, exit_code: 0, level: Some("running".into()) },
+        Event::Failed { exit_code: failure.kind.exit_code(), failure },
+    ]
+}

@@ -1,0 +1,146 @@
+//! The subcommands: one file each, and the dispatch.
+
+pub mod completions;
+pub mod config;
+pub mod down;
+pub mod generate;
+pub mod health;
+pub mod init;
+pub mod man;
+pub mod sandbox;
+pub mod status;
+pub mod up;
+pub mod why;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Environment, Flags};
+use crate::domain::plan::Policy;
+use crate::engine::Job;
+use crate::error::{Failure, Kind, Outcome};
+use crate::event::Events;
+use crate::probe::Sight;
+use crate::world::World;
+
+#[derive(Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    OnPlatform(OnPlatform),
+    #[command(flatten)]
+    AtDesk(AtDesk),
+}
+
+/// What looks at the platform, or changes it.
+#[derive(Subcommand)]
+pub enum OnPlatform {
+    #[command(visible_aliases = ["scale-up", "start"])]
+    Up(up::Args),
+    #[command(visible_aliases = ["scale-down", "stop"])]
+    Down(down::Args),
+    Status(status::Args),
+    #[command(visible_alias = "check")]
+    Health(health::Args),
+    Why(why::Args),
+}
+
+/// What needs no platform.
+#[derive(Subcommand)]
+pub enum AtDesk {
+    Config(config::Args),
+    Init(init::Args),
+    Sandbox(sandbox::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
+}
+
+/// All that a command on the platform may use.
+pub struct Context {
+    pub world: World,
+    pub sight: Sight,
+    pub policy: Policy,
+    pub config: Config,
+    pub say: Events,
+    /// Cancelled when the user asks to stop.
+    pub stop: CancellationToken,
+    /// Whether there is somebody to ask.
+    pub interactive: bool,
+    /// `--yes`
+    pub yes: bool,
+    /// `--timeout`
+    pub timeout: Option<Duration>,
+    /// Whether to wait for the proof.
+    pub wait: bool,
+}
+
+/// All that a command without a platform may use.
+pub struct Desk {
+    pub say: Events,
+    pub flags: Flags,
+    pub environment: Environment,
+    /// The whole command line.
+    pub tree: clap::Command,
+    /// Whether `--sandbox` was given.
+    pub sandbox: bool,
+    pub seed: Option<u64>,
+    /// Whether there is somebody to ask.
+    pub interactive: bool,
+}
+
+impl Context {
+    /// What the loop works with; `limit` counts unless `--timeout` says otherwise.
+    pub fn job(&self, limit: Duration) -> Job<'_> {
+        Job {
+            world: &self.world,
+            sight: &self.sight,
+            policy: &self.policy,
+            say: &self.say,
+            stop: &self.stop,
+            timeout: self.timeout.unwrap_or(limit),
+            wait: self.wait,
+        }
+    }
+}
+
+impl OnPlatform {
+    pub async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        match self {
+            Self::Up(args) => up::run(args, cx).await,
+            Self::Down(args) => down::run(args, cx).await,
+            Self::Status(args) => unless_stopped(&cx.stop, status::run(args, cx)).await,
+            Self::Health(args) => unless_stopped(&cx.stop, health::run(args, cx)).await,
+            Self::Why(args) => unless_stopped(&cx.stop, why::run(args, cx)).await,
+        }
+    }
+}
+
+impl AtDesk {
+    pub fn run(&self, desk: &Desk) -> Result<Outcome, Failure> {
+        match self {
+            Self::Config(args) => config::run(args, desk),
+            Self::Init(args) => init::run(args, desk),
+            Self::Sandbox(args) => sandbox::run(args, desk),
+            Self::Completions(args) => completions::run(args, desk),
+            Self::Man(args) => man::run(args, desk),
+            Self::Generate(args) => generate::run(args, desk),
+        }
+    }
+}
+
+/// A command that changes nothing is dropped as soon as it is asked to stop.
+async fn unless_stopped(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    tokio::select! {
+        biased;
+        result = work => result,
+        () = stop.cancelled() => Err(Failure::new(Kind::Interrupted, "stopped before the answer was complete")
+            .because("you asked for it")
+            .next("run the same command again; nothing was changed")),
+    }
+}

@@ -1,0 +1,363 @@
+//! The configuration: defaults < user file < project file < environment < flags, checked once, with origins.
+
+mod environment;
+mod error;
+mod file;
+mod key;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+
+pub use self::environment::Environment;
+pub use self::error::ConfigError;
+pub use self::file::parse as parse_file;
+pub use self::key::{KEYS, Key, span};
+use self::key::{Raw, Shape};
+use crate::domain::name::{AccountId, Host, PlatformName, Region};
+use crate::domain::plan::{Counted, Meetings, Policy};
+use crate::event::Setting;
+use crate::probe::{Limits, Sight};
+
+/// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// The project's file, instead of `meetctl.toml` in this folder or above [env: `MEETCTL_CONFIG`]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+
+    /// The platform's name: the prefix of every resource [env: `MEETCTL_PLATFORM`]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub platform: Option<String>,
+
+    /// The name under which people meet [env: `MEETCTL_DOMAIN`]
+    #[arg(long, global = true, value_name = "HOST", help_heading = "Global options")]
+    pub domain: Option<String>,
+
+    /// The AWS region of the platform [env: `MEETCTL_REGION`, `AWS_REGION`]
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub region: Option<String>,
+
+    /// The profile that has the AWS credentials [env: `MEETCTL_PROFILE`, `AWS_PROFILE`]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub profile: Option<String>,
+
+    /// One more root certificate to trust, in PEM [env: `MEETCTL_CA_FILE`]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub ca_file: Option<String>,
+}
+
+impl Flags {
+    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 5] {
+        [
+            ("platform.name", "--platform", self.platform.as_ref()),
+            ("platform.domain", "--domain", self.domain.as_ref()),
+            ("platform.region", "--region", self.region.as_ref()),
+            ("aws.profile", "--profile", self.profile.as_ref()),
+            ("tls.ca_file", "--ca-file", self.ca_file.as_ref()),
+        ]
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File { path: PathBuf, line: usize },
+    Variable(&'static str),
+    Flag(&'static str),
+    Sandbox,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+            Self::Sandbox => f.write_str("sandbox"),
+        }
+    }
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub name: PlatformName,
+    /// Needed for everything that looks at the platform; see `host`.
+    pub domain: Option<Host>,
+    pub region: Region,
+    pub account: Option<AccountId>,
+    pub profile: Option<String>,
+    /// How long a session lasts.
+    pub session: Duration,
+    pub idle: Duration,
+    pub dns_servers: Vec<SocketAddr>,
+    pub dns_port: u16,
+    pub ca_file: Option<PathBuf>,
+    pub media: bool,
+    pub https_port: u16,
+    pub occupancy: Counted,
+    pub webhooks: Vec<Webhook>,
+    /// Every key with its value and its origin.
+    pub settings: Vec<Setting>,
+    /// What is not wrong, but may not be meant.
+    pub warnings: Vec<String>,
+}
+
+/// Where to tell what happened. Often its path is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook(String);
+
+impl Webhook {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&veiled(&self.0))
+    }
+}
+
+/// An address without what may be secret in it.
+fn veiled(url: &str) -> String {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
+    format!("https://{}/…", host.rsplit('@').next().unwrap_or_default())
+}
+
+impl Config {
+    /// Reads all sources, the strongest last.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut values = Values::defaults();
+        let project = match flags.config.clone().or_else(|| environment.path("MEETCTL_CONFIG")) {
+            Some(named) => Some(environment.folder.join(named)),
+            None => file::of_project(&environment.folder),
+        };
+        for path in environment.user_file().filter(|f| f.is_file()).into_iter().chain(project) {
+            values.add_file(&path)?;
+        }
+        values.add_environment(environment);
+        values.add_flags(flags);
+        values.check(&environment.folder)
+    }
+
+    /// The platform of the sandbox. No file is read.
+    pub fn sandbox() -> Self {
+        let mut values = Values::defaults();
+        for (key, value) in [
+            ("platform.name", "jitsi-video-platform"),
+            ("platform.domain", "meet.example.org"),
+            ("platform.region", "us-west-2"),
+            ("platform.account", "111122223333"),
+        ] {
+            values.set(key, Raw::Text(value.into()), Origin::Sandbox);
+        }
+        values.check(Path::new("/")).expect("the sandbox's own values are right")
+    }
+
+    /// The platform's host name, for a command that needs it.
+    pub fn host(&self) -> Result<&Host, ConfigError> {
+        self.domain.as_ref().ok_or(ConfigError::Missing { key: "platform.domain" })
+    }
+
+    /// What the probes look at.
+    pub fn sight(&self) -> Result<Sight, ConfigError> {
+        Ok(Sight {
+            host: self.host()?.clone(),
+            https_port: self.https_port,
+            dns_servers: self.dns_servers.clone(),
+            dns_port: self.dns_port,
+            limits: Limits::default(),
+        })
+    }
+
+    /// What judging and planning depend on. Meetings are respected unless a command says otherwise.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            account: self.account.clone(),
+            session: self.session,
+            media: self.media,
+            counted: self.occupancy,
+            meetings: Meetings::Respect,
+        }
+    }
+
+    /// The user's own roots, from `[tls] ca_file`.
+    pub fn private_roots(&self) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, ConfigError> {
+        use rustls::pki_types::pem::PemObject;
+        let Some(path) = &self.ca_file else { return Ok(Vec::new()) };
+        let unreadable = |why: String| ConfigError::Roots { path: path.clone(), why };
+        let roots: Vec<_> = rustls::pki_types::CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .map_err(|e| unreadable(e.to_string()))?;
+        if roots.is_empty() { Err(unreadable("there is no certificate in it".into())) } else { Ok(roots) }
+    }
+}
+
+/// What has been found so far.
+struct Values {
+    of: BTreeMap<&'static str, (Raw, Origin)>,
+    warnings: Vec<String>,
+}
+
+impl Values {
+    fn defaults() -> Self {
+        let defaults = KEYS.iter().filter_map(|k| Some((k.name, (Raw::typed(k.default?, k.shape), Origin::Default))));
+        Self { of: defaults.collect(), warnings: Vec::new() }
+    }
+
+    fn set(&mut self, key: &'static str, raw: Raw, origin: Origin) {
+        self.of.insert(key, (raw, origin));
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        for found in file::read(path)? {
+            self.set(found.key.name, found.raw, Origin::File { path: path.to_owned(), line: found.line });
+        }
+        Ok(())
+    }
+
+    fn add_environment(&mut self, environment: &Environment) {
+        for key in &KEYS {
+            let Some((variable, value)) = key.variables.iter().find_map(|v| Some((*v, environment.value(v)?))) else {
+                continue;
+            };
+            self.warn_of_aws(key, variable, value);
+            self.set(key.name, Raw::typed(value, key.shape), Origin::Variable(variable));
+        }
+    }
+
+    /// A region that was exported for something else makes the platform look destroyed.
+    fn warn_of_aws(&mut self, key: &Key, variable: &str, value: &str) {
+        if let Some((Raw::Text(written), origin @ Origin::File { .. })) = self.of.get(key.name)
+            && key.name == "platform.region"
+            && variable.starts_with("AWS_")
+            && written != value
+        {
+            self.warnings.push(format!("{variable}={value} is used instead of {written} ({origin})"));
+        }
+    }
+
+    fn add_flags(&mut self, flags: &Flags) {
+        for (key, flag, value) in flags.given() {
+            if let Some(value) = value {
+                self.set(key, Raw::typed(value, Shape::Text), Origin::Flag(flag));
+            }
+        }
+    }
+
+    fn check(self, folder: &Path) -> Result<Config, ConfigError> {
+        let domain = self.read("platform.domain", parsed)?;
+        Ok(Config {
+            name: self.must("platform.name", parsed)?,
+            domain,
+            region: self.must("platform.region", parsed)?,
+            account: self.read("platform.account", parsed)?,
+            profile: self.read("aws.profile", |raw| raw.text().map(str::to_owned))?,
+            session: self.must("session.length", |raw| span(raw.text()?))?,
+            idle: self.must("session.idle", |raw| span(raw.text()?))?,
+            dns_servers: self.read("dns.servers", servers)?.unwrap_or_default(),
+            dns_port: self.must("dns.port", Raw::port)?,
+            ca_file: self.read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside(&p, folder)),
+            media: self.must("probe.media", Raw::switch)?,
+            https_port: self.must("probe.https_port", Raw::port)?,
+            occupancy: self.must("occupancy.source", counted)?,
+            webhooks: self.read("notify.webhooks", webhooks)?.unwrap_or_default(),
+            settings: KEYS.iter().map(|k| self.setting(k)).collect(),
+            warnings: self.warnings,
+        })
+    }
+
+    fn read<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&Raw) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some((raw, origin)) = self.of.get(key) else { return Ok(None) };
+        parse(raw).map(Some).map_err(|why| ConfigError::BadValue { key, origin: origin.clone(), why })
+    }
+
+    fn must<T>(&self, key: &'static str, parse: impl FnOnce(&Raw) -> Result<T, String>) -> Result<T, ConfigError> {
+        self.read(key, parse)?.ok_or(ConfigError::Missing { key })
+    }
+
+    /// A relative path is relative to the file that names it, else to the current folder.
+    fn beside(&self, path: &Path, folder: &Path) -> PathBuf {
+        let base = match self.of.get("tls.ca_file") {
+            Some((_, Origin::File { path, .. })) => path.parent().unwrap_or(folder),
+            Some(_) | None => folder,
+        };
+        base.join(path)
+    }
+
+    fn setting(&self, key: &Key) -> Setting {
+        let (value, origin) = match self.of.get(key.name) {
+            None => ("(not set)".to_owned(), Origin::Default),
+            Some((Raw::List(items), origin)) if key.name == "notify.webhooks" => {
+                let hosts = items.iter().map(|i| i.text().map(veiled).unwrap_or_default());
+                (format!("[{}]", hosts.map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ")), origin.clone())
+            }
+            Some((raw, origin)) => (raw.to_string(), origin.clone()),
+        };
+        Setting { key: key.name.into(), value, origin: origin.to_string() }
+    }
+}
+
+impl fmt::Display for Raw {
+    /// As TOML writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Switch(on) => write!(f, "{on}"),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Self::Other(kind) => f.write_str(kind),
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err: fmt::Display>>(raw: &Raw) -> Result<T, String> {
+    raw.text()?.parse().map_err(|e: T::Err| e.to_string())
+}
+
+fn servers(raw: &Raw) -> Result<Vec<SocketAddr>, String> {
+    const DNS: u16 = 53;
+    raw.list()?
+        .into_iter()
+        .map(|given| {
+            let bare = given.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
+            bare.or_else(|_| given.parse::<SocketAddr>())
+                .ok()
+                .filter(|to| to.port() != 0)
+                .ok_or_else(|| format!("{given:?} is not an IP address such as 192.0.2.53 or 192.0.2.53:5353"))
+        })
+        .collect()
+}
+
+fn counted(raw: &Raw) -> Result<Counted, String> {
+    match raw.text()? {
+        "sidecar" => Ok(Counted::BySidecar),
+        "none" => Ok(Counted::ByNobody),
+        other => Err(format!("{other:?} is neither \"sidecar\" nor \"none\"")),
+    }
+}
+
+fn webhooks(raw: &Raw) -> Result<Vec<Webhook>, String> {
+    raw.list()?
+        .into_iter()
+        .map(|given| match given.strip_prefix("https://") {
+            Some(rest) if !rest.is_empty() && !given.contains(char::is_whitespace) => Ok(Webhook(given.to_owned())),
+            Some(_) | None => Err("a webhook must start with https://".into()),
+        })
+        .collect()
+}

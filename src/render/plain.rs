@@ -1,0 +1,108 @@
+//! A time-stamped line for each change, for cron, pipes and logs; and a heartbeat in each minute of silence.
+
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Out, Page, Render, table, words};
+use crate::clock::Clock;
+use crate::domain::condition::Condition;
+use crate::domain::observed::between;
+use crate::domain::plan::Plan;
+use crate::event::{Event, Stamped};
+
+pub struct Plain {
+    out: Out,
+    err: Out,
+    answer: Page,
+    talk: Page,
+    clock: Clock,
+    begun: Timestamp,
+    plan: Option<Plan>,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    until: Condition,
+    since: Timestamp,
+    limit: Duration,
+    note: Option<String>,
+}
+
+impl Plain {
+    pub fn new(out: Out, err: Out, answer: Page, talk: Page, clock: Clock) -> Self {
+        Self { out, err, answer, talk, clock, begun: clock.now(), plan: None, waiting: None }
+    }
+
+    fn line(&mut self, at: Timestamp, text: &str) {
+        self.err.write(&format!("{} {text}\n", words::stamp(at)));
+    }
+
+    fn remember(&mut self, event: &Stamped) {
+        match &event.event {
+            Event::Hello { .. } => self.begun = event.at,
+            Event::StepStarted { until, limit } => {
+                self.waiting = Some(Waiting { until: *until, since: event.at, limit: *limit, note: None });
+            }
+            Event::StepProgress { note, .. } => {
+                if let Some(waiting) = &mut self.waiting {
+                    waiting.note = Some(words::clean(note));
+                }
+            }
+            Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
+            _ => {}
+        }
+    }
+}
+
+impl Render for Plain {
+    fn event(&mut self, event: &Stamped) {
+        self.remember(event);
+        match &event.event {
+            Event::Planned { observed, plan } => {
+                if self.plan.is_none() && !plan.steps.is_empty() {
+                    self.line(event.at, &format!("plan {}", words::plan(plan, observed)));
+                    for step in &plan.steps {
+                        self.line(event.at, &format!("  {}", words::step(step)));
+                    }
+                }
+                self.plan = Some(plan.clone());
+            }
+            Event::Answer(answer) => self.out.write(&table::answer(answer, event.at, &self.answer)),
+            Event::Failed { failure, .. } => self.err.write(&table::failure(failure, &self.talk)),
+            Event::Finished { outcome, .. } => {
+                let ended = words::ended(*outcome, self.plan.as_ref(), between(self.begun, event.at));
+                if let Some(text) = ended {
+                    self.line(event.at, &text);
+                }
+            }
+            other => {
+                if let Some(text) = words::event(other) {
+                    self.line(event.at, &text);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        let text = match &self.waiting {
+            None => "still at work".to_owned(),
+            Some(Waiting { until, since, limit, note }) => {
+                let note = note.as_ref().map_or(String::new(), |n| format!(": {n}"));
+                let (so_far, limit) = (words::duration(between(*since, now)), words::duration(*limit));
+                format!("still waiting: {until}{note} ({so_far} of {limit})")
+            }
+        };
+        self.line(now, &text);
+    }
+
+    fn ticks(&self) -> Option<Duration> {
+        Some(Duration::from_mins(1))
+    }
+
+    fn lost(&self) -> Option<&io::Error> {
+        self.out.lost()
+    }
+}

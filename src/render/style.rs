@@ -1,0 +1,102 @@
+//! Colours and widths.
+
+use owo_colors::OwoColorize;
+
+/// Whether colours are used. What is coloured is also said in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Colour,
+    Plain,
+}
+
+/// What a text means; each tone is a colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Warning,
+    Bad,
+    /// Something to type.
+    Type,
+    /// Less important.
+    Dim,
+    Strong,
+}
+
+/// A place to write on.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    pub width: usize,
+    pub style: Style,
+}
+
+impl Style {
+    pub fn paint(self, tone: Tone, text: &str) -> String {
+        match (self, tone) {
+            (Self::Plain, _) => text.to_owned(),
+            (Self::Colour, Tone::Good) => text.green().to_string(),
+            (Self::Colour, Tone::Warning) => text.yellow().to_string(),
+            (Self::Colour, Tone::Bad) => text.red().to_string(),
+            (Self::Colour, Tone::Type) => text.cyan().to_string(),
+            (Self::Colour, Tone::Dim) => text.dimmed().to_string(),
+            (Self::Colour, Tone::Strong) => text.bold().to_string(),
+        }
+    }
+
+    /// Colours what stands in backticks.
+    pub fn commands(self, text: &str) -> String {
+        let parts = text.split('`').enumerate();
+        let painted = parts.map(|(i, part)| if i % 2 == 1 { self.paint(Tone::Type, part) } else { part.to_owned() });
+        painted.collect::<Vec<_>>().join("`")
+    }
+}
+
+impl Tone {
+    /// The same tone for the cells of a table.
+    pub fn of_cell(self, cell: comfy_table::Cell) -> comfy_table::Cell {
+        use comfy_table::{Attribute, Color};
+        match self {
+            Self::Good => cell.fg(Color::DarkGreen),
+            Self::Warning => cell.fg(Color::DarkYellow),
+            Self::Bad => cell.fg(Color::DarkRed),
+            Self::Type => cell.fg(Color::DarkCyan),
+            Self::Dim => cell.add_attribute(Attribute::Dim),
+            Self::Strong => cell.add_attribute(Attribute::Bold),
+        }
+    }
+}
+
+/// The width of the terminal that stdout is.
+pub fn width_of_stdout() -> Option<usize> {
+    comfy_table::Table::new().width().map(usize::from).filter(|w| *w > 0)
+}
+
+/// The width of the terminal that stderr is.
+pub fn width_of_stderr() -> Option<usize> {
+    comfy_table::Table::new().use_stderr().width().map(usize::from).filter(|w| *w > 0)
+}
+
+/// Cuts a line to a width, with `…` where something is missing.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Breaks a text into lines between words. A word that is longer than a line stays whole.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if line.is_empty() {
+            word.clone_into(line);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}

@@ -1,0 +1,396 @@
+//! Answers and failures as pages of text.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table, Width};
+use jiff::{SignedDuration, Timestamp};
+
+use super::style::{Page, Style, Tone, wrap};
+use super::words::{self, clean};
+use crate::domain::cause::LogTail;
+use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
+use crate::domain::level::Standing;
+use crate::domain::observed::between;
+use crate::domain::observed::{Container, Health as Condition, Target, TargetGroup, TargetState, Task};
+use crate::domain::price;
+use crate::domain::status::{People, Status};
+use crate::error::Failure;
+use crate::event::{Answer, Health, Judged, Setting, Story, Why};
+
+/// An answer, ending with a newline.
+pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
+    match answer {
+        Answer::Status(of) => status(of, now, page),
+        Answer::Health(of) => health(of, page),
+        Answer::Why(of) => why(of, page),
+        Answer::Config { settings: of, origins } => settings(of, *origins, page),
+        Answer::Stories { stories: of } => stories(of, page),
+        Answer::Text { text } if text.ends_with('\n') => text.clone(),
+        Answer::Text { text } => format!("{text}\n"),
+    }
+}
+
+/// Where the platform stands, on one screen.
+pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
+    let standing = page.style.paint(tone_of(&of.standing), of.standing.name());
+    let mut out = format!("{} is {standing}\n{}\n\n", clean(&of.platform), clean(&of.url));
+    let mut rows = vec![];
+    let mut row = |name: &str, text: String| rows.push((name.to_owned(), None, text));
+    match &of.standing {
+        Standing::Changing { toward, awaited } => {
+            row("Toward", toward.to_string());
+            row("Awaited", lines(awaited));
+        }
+        Standing::Degraded { of, broken } => row("Broken", format!("of {of}:\n{}", lines(broken))),
+        Standing::Unknown { unread } => row("Unknown", lines(unread)),
+        Standing::Running | Standing::Standby | Standing::PoweredDown | Standing::Destroyed => {}
+    }
+    if let Some(at) = of.since {
+        row("Since", format!("{} ({} ago)", words::minute(at), words::duration(between(at, now))));
+    }
+    if let Some(by) = &of.started_by {
+        row("Started by", clean(by));
+    }
+    row("People", people(&of.people));
+    if let Some(task) = &of.task {
+        row("Task", task_line(task));
+        row("Containers", task.containers.iter().map(container).collect::<Vec<_>>().join("\n"));
+    } else if !of.unread.iter().any(|u| u.what == "tasks") {
+        row("Task", "none".into());
+    }
+    if let Some(groups) = of.targets.as_ref().filter(|g| !g.is_empty()) {
+        row("Targets", groups.iter().map(targets).collect::<Vec<_>>().join("\n"));
+    }
+    row("DNS", judged(&of.dns, of.addresses.as_ref().filter(|a| !a.is_empty()).map(|a| addresses(a))));
+    row("Certificate", judged(&of.certificate, of.certificate_until.map(|until| days_left(until, now))));
+    row("Cost", words::cost(&of.cost));
+    for item in &of.cost.items {
+        row("", format!("{}  {}", words::dollars(item.per_hour), item.what));
+    }
+    row("", format!("not counted: {}; rates: {}", of.cost.not_counted, price::RATES));
+    for (i, unread) in of.unread.iter().enumerate() {
+        row(if i == 0 { "Not read" } else { "" }, format!("{}: {}", unread.what, clean(&unread.why)));
+    }
+    for (name, tone, text) in &mut rows {
+        *tone = match name.as_str() {
+            "Broken" => Some(Tone::Bad),
+            "Unknown" | "Not read" => Some(Tone::Warning),
+            "DNS" => tone_of_verdict(&of.dns),
+            "Certificate" => certificate_tone(of, now).or_else(|| tone_of_verdict(&of.certificate)),
+            "" if text.starts_with('$') || text.starts_with("not counted") => Some(Tone::Dim),
+            _ => None,
+        };
+    }
+    out += &two_columns(&rows, page);
+    out
+}
+
+fn tone_of(standing: &Standing) -> Tone {
+    match standing {
+        Standing::Running => Tone::Good,
+        Standing::Standby | Standing::PoweredDown | Standing::Destroyed => Tone::Strong,
+        Standing::Changing { .. } | Standing::Unknown { .. } => Tone::Warning,
+        Standing::Degraded { .. } => Tone::Bad,
+    }
+}
+
+fn tone_of_verdict(verdict: &Verdict) -> Option<Tone> {
+    match verdict {
+        Verdict::Holds => None,
+        Verdict::Warns(_) | Verdict::Waits(_) | Verdict::Unseen(_) => Some(Tone::Warning),
+        Verdict::Fails(_) => Some(Tone::Bad),
+    }
+}
+
+fn certificate_tone(of: &Status, now: Timestamp) -> Option<Tone> {
+    let left = of.certificate_until?.duration_since(now);
+    (left < SignedDuration::ZERO).then_some(Tone::Bad).or_else(|| (left < CERTIFICATE_WARNING).then_some(Tone::Warning))
+}
+
+fn lines(of: &[String]) -> String {
+    of.iter().map(|line| clean(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn people(of: &People) -> String {
+    match of {
+        People::NoTask => "none: no task runs".into(),
+        People::Counted { participants, conferences } => {
+            let rooms = words::count(*conferences, "room", "rooms");
+            format!("{} in {rooms}", words::count(*participants, "person", "people"))
+        }
+        People::Unknown { why } => format!("unknown: {}", clean(why)),
+        People::NobodyCounts => "nobody counts them ([occupancy] source = \"none\")".into(),
+    }
+}
+
+fn task_line(task: &Task) -> String {
+    let size = format!("{} vCPU, {} GB", of_1024(task.cpu), of_1024(task.memory));
+    format!("{} {}, {}, {size}", task.id, clean(&task.last_status), condition(task.health))
+}
+
+fn of_1024(units: u32) -> String {
+    let tenths = (u64::from(units) * 100 + 512) / 1024;
+    let text = format!("{}.{:02}", tenths / 100, tenths % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn condition(of: Condition) -> &'static str {
+    match of {
+        Condition::Healthy => "healthy",
+        Condition::Unhealthy => "unhealthy",
+        Condition::Unknown => "health unknown",
+    }
+}
+
+fn container(of: &Container) -> String {
+    let mut line = format!("{}: {}, {}", clean(&of.name), clean(&of.last_status), condition(of.health));
+    if let Some(code) = of.exit_code {
+        let _ = write!(line, ", exit code {code}");
+    }
+    if let Some(reason) = &of.reason {
+        let _ = write!(line, ": {}", clean(reason));
+    }
+    line
+}
+
+fn targets(of: &TargetGroup) -> String {
+    let each: Vec<String> = of.targets.iter().map(target).collect();
+    let each = if each.is_empty() { "no target".to_owned() } else { each.join(", ") };
+    format!("{}:{}: {each}", clean(&of.container), of.port)
+}
+
+fn target(of: &Target) -> String {
+    let state = match of.state {
+        TargetState::Initial => "initial",
+        TargetState::Healthy => "healthy",
+        TargetState::Unhealthy => "unhealthy",
+        TargetState::Unused => "unused",
+        TargetState::Draining => "draining",
+        TargetState::Unavailable => "unavailable",
+    };
+    let reason = of.reason.as_ref().map_or(String::new(), |r| format!(" ({})", clean(r)));
+    format!("{} {state}{reason}", clean(&of.address))
+}
+
+/// What was found, and what is to be said about it.
+fn judged(verdict: &Verdict, found: Option<String>) -> String {
+    let label = match verdict {
+        Verdict::Holds | Verdict::Warns(_) | Verdict::Fails(_) => "",
+        Verdict::Waits(_) => "not yet: ",
+        Verdict::Unseen(_) => "unknown: ",
+    };
+    match (words::why(verdict).map(|why| format!("{label}{why}")), found) {
+        (None, None) => "good".into(),
+        (None, Some(found)) => found,
+        (Some(why), None) => why,
+        (Some(why), Some(found)) => format!("{found}\n{why}"),
+    }
+}
+
+fn days_left(until: Timestamp, now: Timestamp) -> String {
+    let left = until.duration_since(now);
+    let days = left.abs().as_hours() / 24;
+    let days = words::count(days.unsigned_abs(), "day", "days");
+    let how = if left.is_negative() { format!("ended {days} ago") } else { format!("{days} left") };
+    format!("until {} ({how})", words::minute(until))
+}
+
+/// Every condition with its evidence, and a remedy below those that do not hold.
+pub fn health(of: &Health, page: &Page) -> String {
+    let mut table = bare(page);
+    for one in &of.judged {
+        let (symbol, word, tone) = mark(&one.verdict);
+        let name = Cell::new(one.condition.name());
+        let marked = tone.of_cell(Cell::new(format!("{symbol} {word}")));
+        table.add_row(Row::from(vec![marked, name, tone_of_text(&one.verdict, finding(one))]));
+        for next in &one.next {
+            let next = Tone::Type.of_cell(Cell::new(format!("→ {}", clean(next))));
+            table.add_row(Row::from(vec![Cell::new(""), Cell::new(""), next]));
+        }
+    }
+    fix(&mut table, &[11, 14], page);
+    format!("{}\n\n{}\n", table.trim_fmt(), page.style.commands(&summary(of)))
+}
+
+fn finding(one: &Judged) -> String {
+    let evidence = clean(&one.evidence);
+    match words::why(&one.verdict) {
+        None if evidence.is_empty() => one.sentence.clone(),
+        None => evidence,
+        Some(why) if evidence.is_empty() || evidence == why => why,
+        Some(why) => format!("{why}\n{evidence}"),
+    }
+}
+
+fn tone_of_text(verdict: &Verdict, text: String) -> Cell {
+    match verdict {
+        Verdict::Fails(_) => Tone::Bad.of_cell(Cell::new(text)),
+        Verdict::Holds | Verdict::Warns(_) | Verdict::Waits(_) | Verdict::Unseen(_) => Cell::new(text),
+    }
+}
+
+fn mark(verdict: &Verdict) -> (&'static str, &'static str, Tone) {
+    match verdict {
+        Verdict::Holds => ("✔", "good", Tone::Good),
+        Verdict::Warns(_) => ("!", "warning", Tone::Warning),
+        Verdict::Waits(_) => ("◐", "not yet", Tone::Warning),
+        Verdict::Fails(_) => ("✘", "failed", Tone::Bad),
+        Verdict::Unseen(_) => ("?", "unknown", Tone::Warning),
+    }
+}
+
+fn summary(of: &Health) -> String {
+    let number = |is: fn(&Verdict) -> bool| of.judged.iter().filter(|j| is(&j.verdict)).count();
+    let bad = number(|v| matches!(v, Verdict::Fails(_) | Verdict::Waits(_)));
+    let unknown = number(|v| matches!(v, Verdict::Unseen(_)));
+    let warnings = number(|v| matches!(v, Verdict::Warns(_)));
+    let head = match (bad, unknown) {
+        (0, 0) => "Healthy".to_owned(),
+        (0, _) => "Cannot tell".to_owned(),
+        (_, _) => "Not healthy".to_owned(),
+    };
+    let good = of.judged.len() - bad - unknown;
+    let mut parts = vec![format!("{good} of {} hold", words::count(of.judged.len() as u64, "condition", "conditions"))];
+    parts.extend((bad > 0).then(|| format!("{bad} not")));
+    parts.extend((unknown > 0).then(|| format!("{unknown} unknown")));
+    parts.extend((warnings > 0).then(|| words::count(warnings as u64, "warning", "warnings")));
+    format!("{head}: {} ({})", parts.join(", "), words::duration(of.took))
+}
+
+/// The root cause of the last failed start.
+pub fn why(of: &Why, page: &Page) -> String {
+    let mut out = String::new();
+    let mut rows = Vec::new();
+    let mut row = |name: &str, text: String| rows.push((name.to_owned(), None, text));
+    if let Some(cause) = &of.cause {
+        let what = words::sentence(&clean(&cause.what));
+        let tone = if cause.certain { Tone::Bad } else { Tone::Warning };
+        let _ = write!(out, "{}\n\n", page.style.paint(tone, &format!("{what}.")));
+        row("AWS says", clean(&cause.evidence));
+        row("When", words::instant(cause.at));
+        if let Some(task) = &cause.task {
+            row("Task", task.to_string());
+        }
+        if let Some(container) = &cause.container {
+            row("Container", clean(container));
+        }
+    }
+    if let Some(deployment) = &of.deployment {
+        row("Start", clean(deployment));
+    }
+    if let Some(note) = &of.note {
+        row("Note", clean(note));
+    }
+    out += &two_columns(&rows, page);
+    if let Some(tail) = of.log.as_ref().filter(|l| !l.lines.is_empty()) {
+        let _ = write!(out, "\nThe last {} of `{}`:\n\n", last_lines(tail), clean(&tail.container));
+        for line in &tail.lines {
+            let _ = writeln!(out, "  {}", page.style.paint(Tone::Dim, &format!("│ {}", clean(line))));
+        }
+    }
+    if let Some(cause) = of.cause.as_ref().filter(|c| !c.next.is_empty()) {
+        out.push('\n');
+        for next in &cause.next {
+            out += &hanging("  → ", "    ", &words::sentence(next), page);
+        }
+    }
+    out
+}
+
+fn last_lines(tail: &LogTail) -> String {
+    words::count(tail.lines.len() as u64, "line", "lines")
+}
+
+fn settings(of: &[Setting], origins: bool, page: &Page) -> String {
+    let mut table = bare(page);
+    for setting in of {
+        let mut cells = vec![Cell::new(&setting.key), Cell::new(clean(&setting.value))];
+        cells.extend(origins.then(|| Tone::Dim.of_cell(Cell::new(clean(&setting.origin)))));
+        table.add_row(Row::from(cells));
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+fn stories(of: &[Story], page: &Page) -> String {
+    let mut table = bare(page);
+    for story in of {
+        table.add_row(Row::from(vec![Tone::Type.of_cell(Cell::new(story.name)), Cell::new(story.about)]));
+    }
+    let longest = of.iter().map(|s| s.name.len()).max().unwrap_or_default();
+    fix(&mut table, &[longest], page);
+    let how = page.style.commands("Play one: `meetctl --sandbox=STORY up`; go on with it: `meetctl --sandbox status`");
+    format!("{}\n\n{how}\n", table.trim_fmt())
+}
+
+/// A table without lines.
+fn bare(page: &Page) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(page.width).unwrap_or(u16::MAX));
+    match page.style {
+        Style::Colour => table.enforce_styling(),
+        Style::Plain => table.force_no_tty(),
+    };
+    table
+}
+
+/// Gives the first columns their widths, and the last one what is left.
+fn fix(table: &mut Table, widths: &[usize], _page: &Page) {
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        let width = u16::try_from(width + 2).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
+}
+
+/// Names on the left, texts on the right.
+fn two_columns(rows: &[(String, Option<Tone>, String)], page: &Page) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = bare(page);
+    for (name, tone, text) in rows {
+        let cell = Cell::new(text);
+        let cell = tone.map_or_else(|| Cell::new(text), |tone| tone.of_cell(cell));
+        table.add_row(Row::from(vec![Cell::new(name), cell]));
+    }
+    let longest = rows.iter().map(|(name, _, _)| name.chars().count()).max().unwrap_or_default();
+    fix(&mut table, &[longest], page);
+    format!("{}\n", table.trim_fmt())
+}
+
+/// Why a job could not be done, and what to do next.
+pub fn failure(of: &Failure, page: &Page) -> String {
+    const LABEL: usize = 11;
+    let mut out = hanging(&page.style.paint(Tone::Bad, "error: "), "       ", &of.what, page);
+    let mut part = |label: &str, texts: &[String], join: &str| {
+        for (i, text) in texts.iter().enumerate() {
+            let comma = if i + 1 < texts.len() { join } else { "" };
+            let first = if i == 0 { format!("  {label:<9}") } else { " ".repeat(LABEL) };
+            out += &hanging(&first, &" ".repeat(LABEL), &format!("{text}{comma}"), page);
+        }
+    };
+    part("because", &of.why, "");
+    if let Some(tail) = of.log.as_ref().filter(|l| !l.lines.is_empty()) {
+        part("log", &[format!("the last {} of `{}`", last_lines(tail), tail.container)], "");
+        for line in &tail.lines {
+            let line = page.style.paint(Tone::Dim, &format!("│ {}", clean(line)));
+            let _ = writeln!(out, "{:LABEL$}{line}", "");
+        }
+    }
+    let mut part = |label: &str, texts: &[String]| {
+        for (i, text) in texts.iter().enumerate() {
+            let first = if i == 0 { format!("  {label:<9}") } else { " ".repeat(LABEL) };
+            out += &hanging(&first, &" ".repeat(LABEL), text, page);
+        }
+    };
+    part("next", &of.next);
+    out
+}
+
+/// A text that goes on below its own beginning.
+fn hanging(first: &str, rest: &str, text: &str, page: &Page) -> String {
+    let room = page.width.saturating_sub(rest.chars().count()).max(20);
+    let lines = wrap(&clean(text), room).join(&format!("\n{rest}"));
+    format!("{first}{}\n", page.style.commands(&lines))
+}

@@ -1,0 +1,233 @@
+//! One row for each condition; the running one moves.
+
+use std::io;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+
+use super::style::{Style, Tone, fit};
+use super::{Out, Page, Render, table, words};
+use crate::clock::Clock;
+use crate::domain::action::Action;
+use crate::domain::condition::Condition;
+use crate::domain::observed::Observed;
+use crate::domain::observed::between;
+use crate::domain::plan::Plan;
+use crate::event::{Event, Stamped};
+
+/// A fold: events update the rows, and the rows are drawn.
+pub struct Tty {
+    bars: MultiProgress,
+    rows: Vec<Row>,
+    plan: Option<Plan>,
+    out: Out,
+    answer: Page,
+    style: Style,
+    width: Box<dyn Fn() -> usize>,
+    clock: Clock,
+    begun: Timestamp,
+    turns: usize,
+}
+
+struct Row {
+    until: Condition,
+    action: Option<Action>,
+    state: State,
+    note: Option<String>,
+    bar: ProgressBar,
+}
+
+enum State {
+    Later,
+    Waiting {
+        since: Timestamp,
+        limit: Duration,
+    },
+    /// Without a duration it has come true by itself.
+    Done(Option<Duration>),
+    Failed,
+    /// The work ended before its turn came.
+    Left,
+}
+
+impl Tty {
+    pub fn new(
+        target: ProgressDrawTarget,
+        width: Box<dyn Fn() -> usize>,
+        out: Out,
+        answer: Page,
+        style: Style,
+        clock: Clock,
+    ) -> Self {
+        let bars = MultiProgress::with_draw_target(target);
+        Self { bars, rows: Vec::new(), plan: None, out, answer, style, width, clock, begun: clock.now(), turns: 0 }
+    }
+
+    fn say(&self, text: &str) {
+        let _ = self.bars.println(text);
+    }
+
+    /// A line of talk that stays above the rows.
+    fn say_line(&self, tone: Tone, text: &str) {
+        for line in super::style::wrap(text, (self.width)().max(20)) {
+            self.say(&self.style.paint(tone, &line));
+        }
+    }
+
+    fn planned(&mut self, observed: &Observed, plan: &Plan) {
+        if self.plan.is_none() && !plan.steps.is_empty() {
+            self.say_line(Tone::Strong, &words::sentence(&words::plan(plan, observed)));
+        }
+        for row in &mut self.rows {
+            if !plan.steps.iter().any(|s| s.until == row.until) && !matches!(row.state, State::Done(_)) {
+                row.state = State::Done(None);
+            }
+        }
+        for step in &plan.steps {
+            match self.row(step.until) {
+                Some(row) if matches!(row.state, State::Done(_)) => row.state = State::Later,
+                Some(_) => {}
+                None => self.add(step.until, step.action),
+            }
+        }
+        self.plan = Some(plan.clone());
+    }
+
+    fn add(&mut self, until: Condition, action: Option<Action>) {
+        let template = ProgressStyle::with_template("{msg}").expect("the template is right");
+        let bar = self.bars.add(ProgressBar::new(1).with_style(template));
+        self.rows.push(Row { until, action, state: State::Later, note: None, bar });
+    }
+
+    fn row(&mut self, until: Condition) -> Option<&mut Row> {
+        self.rows.iter_mut().find(|r| r.until == until)
+    }
+
+    /// The row of a condition; one that no plan has named is added.
+    fn row_or_new(&mut self, until: Condition) -> &mut Row {
+        let at = self.rows.iter().position(|r| r.until == until).unwrap_or_else(|| {
+            self.add(until, None);
+            self.rows.len() - 1
+        });
+        &mut self.rows[at]
+    }
+
+    fn draw(&self) {
+        let (width, now) = ((self.width)().max(20), self.clock.now());
+        for row in &self.rows {
+            row.bar.set_message(row.text(self.style, width, now, self.turns));
+        }
+    }
+
+    /// Leaves the rows as they are, and writes below them from now on.
+    fn rest(&mut self) {
+        for row in &mut self.rows {
+            if matches!(row.state, State::Later | State::Waiting { .. }) {
+                row.state = State::Left;
+            }
+        }
+        self.draw();
+        for row in self.rows.drain(..) {
+            row.bar.abandon();
+        }
+    }
+}
+
+impl Row {
+    fn text(&self, style: Style, width: usize, now: Timestamp, turns: usize) -> String {
+        const TURN: [&str; 4] = ["◐", "◓", "◑", "◒"];
+        let (symbol, word, tone) = match &self.state {
+            State::Later => ("·", "later", Tone::Dim),
+            State::Waiting { .. } => (TURN[turns % TURN.len()], "waiting", Tone::Strong),
+            State::Done(_) => ("✔", "done", Tone::Good),
+            State::Failed => ("✘", "failed", Tone::Bad),
+            State::Left => ("·", "left", Tone::Dim),
+        };
+        let time = match &self.state {
+            State::Waiting { since, limit } => {
+                format!("{} of {}", words::duration(between(*since, now)), words::duration(*limit))
+            }
+            State::Done(Some(took)) => words::duration(*took),
+            State::Later | State::Done(None) | State::Failed | State::Left => String::new(),
+        };
+        let sentence = match (self.action, &self.state) {
+            (Some(action), State::Later | State::Waiting { .. }) => format!("{}: {action}", self.until),
+            _ => self.until.to_string(),
+        };
+        // One column stays free: some terminals wrap when the last one is written.
+        let room = width.saturating_sub(HEAD + time.chars().count() + 2);
+        let head = style.paint(tone, &format!("{symbol} {word:<7}"));
+        let line = format!("{head} {:<room$} {time}", fit(&sentence, room));
+        match (&self.note, &self.state) {
+            (Some(note), State::Waiting { .. } | State::Failed) => {
+                let note = style.paint(Tone::Dim, &fit(note, width.saturating_sub(HEAD + 1)));
+                format!("{}\n{:HEAD$}{note}", line.trim_end(), "")
+            }
+            _ => line.trim_end().to_owned(),
+        }
+    }
+}
+
+/// The columns before a row's sentence.
+const HEAD: usize = 10;
+
+impl Render for Tty {
+    fn event(&mut self, event: &Stamped) {
+        match &event.event {
+            Event::Hello { .. } => {
+                self.begun = event.at;
+                if let Some(text) = words::event(&event.event) {
+                    self.say_line(Tone::Dim, &text);
+                }
+            }
+            Event::Planned { observed, plan } => self.planned(observed, plan),
+            Event::StepStarted { until, limit } => {
+                let state = State::Waiting { since: event.at, limit: *limit };
+                let row = self.row_or_new(*until);
+                (row.state, row.note) = (state, None);
+            }
+            Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(words::clean(note)),
+            Event::StepFinished { until, took } => self.row_or_new(*until).state = State::Done(Some(*took)),
+            Event::StepFailed { until, message } => {
+                let row = self.row_or_new(*until);
+                (row.state, row.note) = (State::Failed, Some(words::clean(message)));
+            }
+            Event::ServiceSaid { at, message } => {
+                let text = format!("  ECS {} {}", at.strftime("%H:%M:%S UTC"), words::clean(message));
+                self.say(&self.style.paint(Tone::Dim, &fit(&text, (self.width)().saturating_sub(1).max(20))));
+            }
+            Event::Warning { message } => self.say_line(Tone::Warning, &format!("! warning {}", words::clean(message))),
+            Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
+            Event::Answer(answer) => {
+                let text = table::answer(answer, event.at, &self.answer);
+                let out = &mut self.out;
+                self.bars.suspend(|| out.write(&text));
+            }
+            Event::Finished { outcome, .. } => {
+                self.rest();
+                if let Some(text) = words::ended(*outcome, self.plan.as_ref(), between(self.begun, event.at)) {
+                    self.say_line(Tone::Strong, &text);
+                }
+            }
+            Event::Failed { failure, .. } => {
+                self.rest();
+                self.say(table::failure(failure, &Page { width: (self.width)(), style: self.style }).trim_end());
+            }
+        }
+        self.draw();
+    }
+
+    fn tick(&mut self) {
+        self.turns = self.turns.wrapping_add(1);
+        self.draw();
+    }
+
+    fn ticks(&self) -> Option<Duration> {
+        Some(Duration::from_millis(100))
+    }
+
+    fn lost(&self) -> Option<&io::Error> {
+        self.out.lost()
+    }
+}

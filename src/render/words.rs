@@ -1,0 +1,225 @@
+//! One sentence for each thing; durations, money, times and plurals.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::action::Action;
+use crate::domain::condition::Verdict;
+use crate::domain::cost::{Cost, Money};
+use crate::domain::level::Goal;
+use crate::domain::observed::{Observed, Reading};
+use crate::domain::plan::{Plan, Step};
+use crate::error::Outcome;
+use crate::event::Event;
+
+/// `2m 55s`
+pub fn duration(span: Duration) -> String {
+    let s = span.as_secs();
+    match s {
+        0 if span.is_zero() => "0s".into(),
+        0 => format!("{}ms", span.as_millis().max(1)),
+        1..60 => format!("{s}s"),
+        60..3_600 => with_rest(s / 60, 'm', s % 60, 's'),
+        3_600..172_800 => with_rest(s / 3_600, 'h', s / 60 % 60, 'm'),
+        _ => with_rest(s / 86_400, 'd', s / 3_600 % 24, 'h'),
+    }
+}
+
+fn with_rest(whole: u64, unit: char, rest: u64, smaller: char) -> String {
+    if rest == 0 { format!("{whole}{unit}") } else { format!("{whole}{unit} {rest:02}{smaller}") }
+}
+
+/// `$0.2350/hour`
+pub fn per_hour(money: Money) -> String {
+    format!("{}/hour", dollars(money))
+}
+
+/// `$0.2350`
+pub fn dollars(money: Money) -> String {
+    let sign = if money.0 < 0 { "-" } else { "" };
+    let tenths_of_mills = (money.0.unsigned_abs() + 50) / 100;
+    format!("{sign}${}.{:04}", tenths_of_mills / 10_000, tenths_of_mills % 10_000)
+}
+
+/// The cost per hour, never lower than it may be: what is not known is said.
+pub fn cost(cost: &Cost) -> String {
+    let unknown = cost.unknown.join(" and ");
+    match (cost.items.is_empty(), cost.unknown.is_empty()) {
+        (_, true) => per_hour(cost.per_hour),
+        (true, false) => format!("unknown ({unknown} could not be read)"),
+        (false, false) => format!("at least {} ({unknown} unknown)", per_hour(cost.per_hour)),
+    }
+}
+
+/// `2026-11-20 19:03:30 UTC`
+pub fn instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `2026-11-20 19:03 UTC`
+pub fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `2026-11-20T19:03:30Z`: the stamp of a line.
+pub fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// `1 room`, `2 rooms`
+pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
+    let n = n.into();
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// Text from outside without what could move the cursor.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A first letter made large.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What a verdict adds to its condition.
+pub fn why(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Holds => None,
+        Verdict::Warns(why) | Verdict::Waits(why) | Verdict::Fails(why) => Some(clean(why)),
+        Verdict::Unseen(unseen) => Some(clean(&unseen.why)),
+    }
+}
+
+/// `+` start, `-` stop, `~` change, `…` wait
+pub fn sign(action: Option<Action>) -> &'static str {
+    match action {
+        Some(Action::Start) => "+",
+        Some(Action::Stop) => "-",
+        Some(Action::Unprotect) => "~",
+        None => "…",
+    }
+}
+
+/// A step of a plan as one line.
+pub fn step(step: &Step) -> String {
+    let mut line = format!("{} {}", sign(step.action), step.until);
+    if let Some(action) = step.action {
+        let _ = write!(line, ": {action}");
+    }
+    line
+}
+
+/// What a plan amounts to: changes, waits and what they cost.
+pub fn plan(plan: &Plan, observed: &Observed) -> String {
+    let changes = plan.steps.iter().filter(|s| s.action.is_some()).count();
+    let waits = plan.steps.len() - changes;
+    let price = match (&observed.service, plan.to) {
+        (Reading::Unreadable(_), _) => String::new(),
+        (_, Goal::Running) if observed.live_tasks().next().is_none() && observed.tasks.unreadable().is_none() => {
+            format!("; now {}, then also the task", cost(&Cost::of(observed)))
+        }
+        (_, Goal::Running) => format!("; {}", cost(&Cost::of(observed))),
+        (_, Goal::AtMostStandby) => {
+            let after = Observed { tasks: Reading::Present(Vec::new()), ..observed.clone() };
+            format!("; now {}, then {}", cost(&Cost::of(observed)), cost(&Cost::of(&after)))
+        }
+    };
+    let changes = count(changes as u64, "change", "changes");
+    format!("to {}: {changes}, {} to wait for{price}", plan.to, count(waits as u64, "condition", "conditions"))
+}
+
+/// How a job ended, in one sentence; nothing when its answer says it all.
+pub fn ended(outcome: Outcome, last: Option<&Plan>, took: Duration) -> Option<String> {
+    let plan = last?;
+    let reached = match plan.to {
+        Goal::Running => "the platform is running",
+        Goal::AtMostStandby => "nothing runs",
+    };
+    match outcome {
+        Outcome::Done if !plan.steps.is_empty() => Some("The change was accepted; nothing is proven yet.".into()),
+        Outcome::Done => Some(format!("{}, after {}.", sentence(reached), duration(took))),
+        Outcome::NothingToDo => Some(format!("Nothing to do: {reached}.")),
+        Outcome::Unhealthy | Outcome::CannotTell => None,
+    }
+}
+
+/// An event as one line of talk. Answers and failures are more than a line.
+pub fn event(event: &Event) -> Option<String> {
+    match event {
+        Event::Hello { sandbox: true, .. } => {
+            Some("this is the sandbox: nothing outside of this machine is touched".into())
+        }
+        Event::Hello { sandbox: false, .. }
+        | Event::Planned { .. }
+        | Event::Answer(_)
+        | Event::Finished { .. }
+        | Event::Failed { .. } => None,
+        Event::StepStarted { until, limit } => Some(format!("waiting: {until} (limit {})", duration(*limit))),
+        Event::StepProgress { until, note } => Some(format!("waiting: {until}: {}", clean(note))),
+        Event::StepFinished { until, took } => Some(format!("done: {until} ({})", duration(*took))),
+        Event::StepFailed { until, message } => Some(format!("failed: {until}: {}", clean(message))),
+        Event::ServiceSaid { message, .. } => Some(format!("ECS: {}", clean(message))),
+        Event::Warning { message } => Some(format!("warning: {}", clean(message))),
+        Event::Note { message } => Some(clean(message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (millis, text) in [
+            (0, "0s"),
+            (400, "400ms"),
+            (1_000, "1s"),
+            (59_999, "59s"),
+            (60_000, "1m"),
+            (175_000, "2m 55s"),
+            (3_600_000, "1h"),
+            (5_460_000, "1h 31m"),
+            (266_400_000, "3d 02h"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn money_and_plurals() {
+        assert_eq!(per_hour(Money(235_000)), "$0.2350/hour");
+        assert_eq!(dollars(Money(1_234_567)), "$1.2346");
+        assert_eq!(dollars(Money(-50_000)), "-$0.0500");
+        assert_eq!(count(1_u64, "room", "rooms"), "1 room");
+        assert_eq!(count(0_u64, "room", "rooms"), "0 rooms");
+    }
+
+    #[test]
+    fn an_unknown_cost_is_never_zero() {
+        let of = |items: &[i64], unknown: &[&str]| {
+            cost(&Cost {
+                per_hour: items.iter().map(|i| Money(*i)).sum(),
+                items: items
+                    .iter()
+                    .map(|i| crate::domain::cost::Item { what: "x".into(), per_hour: Money(*i) })
+                    .collect(),
+                unknown: unknown.iter().map(|&u| u.to_owned()).collect(),
+                not_counted: "",
+            })
+        };
+        assert_eq!(of(&[22_500], &[]), "$0.0225/hour");
+        assert_eq!(of(&[], &[]), "$0.0000/hour");
+        assert_eq!(of(&[22_500], &["tasks"]), "at least $0.0225/hour (tasks unknown)");
+        assert_eq!(of(&[], &["tasks", "load balancer"]), "unknown (tasks and load balancer could not be read)");
+        assert_eq!(of(&[], &["load balancer"]), "unknown (load balancer could not be read)");
+    }
+
+    #[test]
+    fn nothing_from_outside_moves_the_cursor() {
+        assert_eq!(clean("a\u{1b}[31mb\nc\u{9b}d"), "a [31mb c d");
+    }
+}

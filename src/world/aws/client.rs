@@ -1,0 +1,139 @@
+//! Clients from settings, with limits on time and size.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_ecs::config::interceptors::BeforeDeserializationInterceptorContextMut;
+use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_ecs::error::BoxError;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
+
+use super::Aws;
+use super::error::Explain;
+use super::identity::Keeper;
+use crate::domain::name::{Host, Names, Region};
+use crate::world::{CloudError, CloudErrorKind};
+
+/// What must be known to speak with the account.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub names: Names,
+    pub host: Host,
+    /// `None`: as AWS tools find it (`AWS_REGION`, then the profile, then the instance that this runs on).
+    pub region: Option<Region>,
+    /// The profile to use whatever else there is, like `aws --profile`. `None`: AWS's own order (keys in the
+    /// environment, `AWS_PROFILE`, web identity, the role of the container, the role of the instance).
+    pub profile: Option<String>,
+}
+
+/// Reads AWS's own configuration and makes the clients. Nothing is asked of AWS yet, and no credentials are needed.
+pub async fn cloud(settings: Settings) -> Result<Aws, CloudError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts());
+    if let Some(region) = &settings.region {
+        loader = loader.region(aws_config::Region::new(region.to_string()));
+    }
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    let config = loader.load().await;
+    if config.region().is_none() {
+        return Err(no_region(settings.profile.as_deref()));
+    }
+    let config = match &settings.profile {
+        Some(profile) => only_from(profile, &config),
+        None => config,
+    };
+    Ok(with_config(settings, &config))
+}
+
+/// Makes the clients from an SDK configuration, whatever it is made of: for tests that answer in AWS's place.
+pub fn with_config(settings: Settings, config: &SdkConfig) -> Aws {
+    let keeper = Arc::new(Keeper::new(config.credentials_provider(), settings.profile));
+    let provider: Arc<dyn ProvideCredentials> = keeper.clone();
+    let provider = SharedCredentialsProvider::new(provider);
+    let config = config.to_builder().credentials_provider(provider).timeout_config(timeouts()).build();
+    Aws {
+        names: settings.names,
+        host: settings.host,
+        explain: Explain::new(&config, Arc::clone(&keeper)),
+        keeper,
+        ecs: aws_sdk_ecs::Client::from_conf(aws_sdk_ecs::config::Builder::from(&config).interceptor(BodyLimit).build()),
+        elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+            aws_sdk_elasticloadbalancingv2::config::Builder::from(&config).interceptor(BodyLimit).build(),
+        ),
+        logs: aws_sdk_cloudwatchlogs::Client::from_conf(
+            aws_sdk_cloudwatchlogs::config::Builder::from(&config).interceptor(BodyLimit).build(),
+        ),
+        route53: aws_sdk_route53::Client::from_conf(
+            aws_sdk_route53::config::Builder::from(&config).interceptor(BodyLimit).build(),
+        ),
+        secrets: aws_sdk_secretsmanager::Client::from_conf(
+            aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(BodyLimit).build(),
+        ),
+        sts: aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(&config).interceptor(BodyLimit).build()),
+        service_arn: Mutex::new(None),
+    }
+}
+
+/// The SDK's own limits are made for servers: it would let a dead endpoint hold a person up for minutes. They also
+/// bound the time that an endless answer takes; `BodyLimit` bounds its size.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(30))
+        .build()
+}
+
+/// A named profile wins over keys in the environment, as with `aws --profile`. The SDK's own chain has it the other
+/// way round, which would quietly use another account.
+fn only_from(profile: &str, config: &SdkConfig) -> SdkConfig {
+    let mut how = ProviderConfig::default().with_region(config.region().cloned()).with_timeout_config(timeouts());
+    if let Some(client) = config.http_client() {
+        how = how.with_http_client(client);
+    }
+    let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&how).build();
+    config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+}
+
+fn no_region(profile: Option<&str>) -> CloudError {
+    let profile = profile.unwrap_or("default");
+    CloudError {
+        kind: CloudErrorKind::Unreachable,
+        what: "AWS".to_owned(),
+        why: format!(
+            "no region is set: give --region or AWS_REGION, or set `region` in meetctl.toml or in the profile `{profile}`"
+        ),
+    }
+}
+
+/// Ends the reading of an answer that no AWS service would give: the SDK collects it in memory, however long it is.
+/// The largest that we ask for are a megabyte of log lines and a hundred tasks.
+#[derive(Debug)]
+struct BodyLimit;
+
+pub(super) const LONGEST_BODY: usize = 16 * 1024 * 1024;
+
+impl Intercept for BodyLimit {
+    fn name(&self) -> &'static str {
+        "BodyLimit"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response_mut();
+        let body = response.take_body();
+        *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_BODY));
+        Ok(())
+    }
+}

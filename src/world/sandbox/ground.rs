@@ -1,0 +1,128 @@
+//! What the sandbox's ports share, and what a session of it looks like from outside.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use serde::{Deserialize, Serialize};
+
+use super::certificates;
+use super::cloud::SandboxCloud;
+use super::model::{EPOCH, Groups, Model};
+use super::net::SandboxNet;
+use super::servers::Meeting;
+use super::stories::Story;
+use super::task::Job;
+use crate::clock::Clock;
+use crate::world::World;
+
+/// The platform and its time.
+pub(super) struct Ground {
+    pub story: Story,
+    pub clock: Clock,
+    pub tls: Arc<ServerConfig>,
+    pub meeting: Option<Arc<dyn Meeting>>,
+    model: Mutex<Model>,
+}
+
+/// How far the containers behind the load balancer are, as whoever connects finds out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Front {
+    pub web: bool,
+    pub prosody: bool,
+    pub bridge: bool,
+}
+
+impl Ground {
+    /// Looks at the platform as it is now.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Model, Timestamp) -> T) -> T {
+        self.change(|model, now| look(model, now))
+    }
+
+    /// Changes the platform as it is now.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        model.settle(now);
+        change(&mut model, now)
+    }
+
+    /// `None` when the load balancer has no target to pass a connection on to. It does not care for a target's health.
+    pub fn front(&self) -> Option<Front> {
+        self.read(|model, now| {
+            let registered = |job: &&Job| !job.is_ending(now) && job.reached(job.path.activating, now);
+            let job = model.jobs.iter().rev().filter(|_| model.stack.groups == Groups::Attached).find(registered)?;
+            Some(Front {
+                web: job.serves("web", now),
+                prosody: job.serves("prosody", now),
+                bridge: job.serves("jvb", now),
+            })
+        })
+    }
+}
+
+/// A session of the sandbox as it is kept between two invocations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    pub version: u32,
+    /// The simulated time.
+    pub now: Timestamp,
+    pub model: Model,
+}
+
+impl Saved {
+    /// Grows when a state of before can no longer be read.
+    pub const VERSION: u32 = 1;
+}
+
+/// A view on a running sandbox from outside of the simulated world.
+#[derive(Clone)]
+pub struct Handle {
+    ground: Arc<Ground>,
+}
+
+impl Handle {
+    /// The state to keep, with its simulated time.
+    pub fn saved(&self) -> Saved {
+        self.ground.read(|model, now| Saved { version: Saved::VERSION, now, model: model.clone() })
+    }
+
+    pub fn story(&self) -> Story {
+        self.ground.story
+    }
+
+    /// From when on all of the current start truly works, whatever anybody says; `None` when nothing was started,
+    /// its task does not exist yet, or it will not work.
+    pub fn ready_at(&self) -> Option<Timestamp> {
+        self.ground.read(Model::ready_at)
+    }
+
+    pub fn front(&self) -> Option<Front> {
+        self.ground.front()
+    }
+
+    /// What Terraform would change: load balancer, target groups, record.
+    pub fn restack<T>(&self, change: impl FnOnce(&mut super::model::Stack) -> T) -> T {
+        self.ground.change(|model, _| change(&mut model.stack))
+    }
+}
+
+/// The simulated world of a story: where it was left, or its beginning. To be called on a paused clock.
+pub fn world(story: Story, saved: Option<Saved>, seed: u64) -> (World, Handle) {
+    world_with(story, saved, seed, None)
+}
+
+/// The same with a meeting's emulator behind the web container and the bridge's port.
+pub fn world_with(story: Story, saved: Option<Saved>, seed: u64, meeting: Option<Arc<dyn Meeting>>) -> (World, Handle) {
+    let (now, model) = match saved {
+        Some(saved) if saved.model.story == story => (saved.now, saved.model),
+        Some(_) | None => (EPOCH, story.opening(seed)),
+    };
+    let clock = Clock::starting_at(now);
+    let (trust, tls) = certificates::mint(story, clock).expect("fixed keys and names make a certificate");
+    let ground = Arc::new(Ground { story, clock, tls, meeting, model: Mutex::new(model) });
+    let cloud = Box::new(SandboxCloud::new(Arc::clone(&ground), seed));
+    let net = Box::new(SandboxNet::new(Arc::clone(&ground)));
+    (World { cloud, net, clock, trust }, Handle { ground })
+}

@@ -1,0 +1,117 @@
+//! Keeps a story between two invocations: one JSON file each, under the directory of `MEETCTL_STATE_DIR`.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::ground::Saved;
+use super::model::EPOCH;
+use super::stories::Story;
+
+/// A state whose time is further away than this from the stories' beginning is not one that we wrote.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365 * 100);
+
+/// Where the stories are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+/// Why a kept story is of no use. Starting it over with a reset helps in each case but the first.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the sandbox's state {} cannot be used", path.display())]
+    Unusable { path: PathBuf, source: io::Error },
+    #[error("the sandbox's state {} is damaged: {why}", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error("the sandbox's state {} was written by a newer meetctl (version {found} of the format)", path.display())]
+    Newer { path: PathBuf, found: u32 },
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Store {
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// Where a story is kept.
+    pub fn path(&self, story: Story) -> PathBuf {
+        self.directory.join(format!("sandbox-{story}.json"))
+    }
+
+    /// A story where it was left; `None` when it has not begun.
+    pub fn load(&self, story: Story) -> Result<Option<Saved>, StoreError> {
+        let path = self.path(story);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StoreError::Unusable { path, source }),
+        };
+        match parse(&text, story) {
+            Ok(saved) => Ok(Some(saved)),
+            Err(Unfit::Newer(found)) => Err(StoreError::Newer { path, found }),
+            Err(Unfit::Damaged(why)) => Err(StoreError::Damaged { path, why }),
+        }
+    }
+
+    /// Keeps a story. Whoever reads meanwhile finds the old state or the new one, never a part.
+    pub fn save(&self, saved: &Saved) -> Result<(), StoreError> {
+        let path = self.path(saved.model.story);
+        write(&self.directory, &path, saved).map_err(|source| StoreError::Unusable { path, source })
+    }
+
+    /// Lets a story begin anew.
+    pub fn forget(&self, story: Story) -> Result<(), StoreError> {
+        let path = self.path(story);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::Unusable { path, source: error }),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+enum Unfit {
+    Newer(u32),
+    Damaged(String),
+}
+
+fn parse(text: &[u8], story: Story) -> Result<Saved, Unfit> {
+    let damaged = |error: serde_json::Error| Unfit::Damaged(error.to_string());
+    let Versioned { version } = serde_json::from_slice(text).map_err(damaged)?;
+    if version > Saved::VERSION {
+        return Err(Unfit::Newer(version));
+    }
+    let saved: Saved = serde_json::from_slice(text).map_err(damaged)?;
+    if saved.model.story != story {
+        return Err(Unfit::Damaged(format!("it holds the story {}", saved.model.story)));
+    }
+    if !is_sane(saved.now) {
+        return Err(Unfit::Damaged(format!("its time is {}", saved.now)));
+    }
+    Ok(saved)
+}
+
+fn is_sane(now: Timestamp) -> bool {
+    now >= EPOCH && now.duration_since(EPOCH) < LIFETIME
+}
+
+fn write(directory: &Path, path: &Path, saved: &Saved) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    // Two invocations at once each write a file of their own; the later rename wins.
+    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut file = fs::File::create(&draft)?;
+    let written = serde_json::to_writer_pretty(&mut file, saved).map_err(io::Error::from);
+    let kept = written.and_then(|()| file.write_all(b"\n")).and_then(|()| fs::rename(&draft, path));
+    if kept.is_err() {
+        // The draft is of no use to anybody; why it could not be kept is what matters.
+        let _ = fs::remove_file(&draft);
+    }
+    kept
+}

@@ -1,0 +1,223 @@
+//! The situations that the sandbox can play, each with its name and one line about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Model, Stack};
+use super::task::Fault;
+use crate::world::{CloudError, CloudErrorKind};
+
+/// A named situation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Story {
+    #[default]
+    Standby,
+    Fresh,
+    PoweredDown,
+    Running,
+    Meeting,
+    SlowStart,
+    StaleReads,
+    TugOfWar,
+    ImageGone,
+    OutOfMemory,
+    SecretDenied,
+    CrashLoop,
+    NoCapacity,
+    VcpuQuota,
+    UnhealthyTarget,
+    DnsStale,
+    ExpiredCertificate,
+    WrongName,
+    CertificateExpiring,
+    #[serde(rename = "https-502")]
+    Https502,
+    NotJitsi,
+    WebsocketBlocked,
+    OccupancyStale,
+    TokenExpired,
+    WrongAccount,
+    Denied,
+    Throttled,
+    AwsUnreachable,
+}
+
+impl Story {
+    pub const ALL: [Self; 28] = [
+        Self::Standby,
+        Self::Fresh,
+        Self::PoweredDown,
+        Self::Running,
+        Self::Meeting,
+        Self::SlowStart,
+        Self::StaleReads,
+        Self::TugOfWar,
+        Self::ImageGone,
+        Self::OutOfMemory,
+        Self::SecretDenied,
+        Self::CrashLoop,
+        Self::NoCapacity,
+        Self::VcpuQuota,
+        Self::UnhealthyTarget,
+        Self::DnsStale,
+        Self::ExpiredCertificate,
+        Self::WrongName,
+        Self::CertificateExpiring,
+        Self::Https502,
+        Self::NotJitsi,
+        Self::WebsocketBlocked,
+        Self::OccupancyStale,
+        Self::TokenExpired,
+        Self::WrongAccount,
+        Self::Denied,
+        Self::Throttled,
+        Self::AwsUnreachable,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        self.line().0
+    }
+
+    /// What happens, in one line.
+    pub const fn about(self) -> &'static str {
+        self.line().1
+    }
+
+    const fn line(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Standby => ("standby", "everything is deployed and nothing runs; a start goes well"),
+            Self::Fresh => ("fresh", "nothing has been deployed yet"),
+            Self::PoweredDown => ("powered-down", "nothing with an hourly price exists: no load balancer, no record"),
+            Self::Running => ("running", "the platform has been running for 40 minutes; nobody is in a meeting"),
+            Self::Meeting => ("meeting", "seven people are in two rooms; the last ones leave after twelve minutes"),
+            Self::SlowStart => {
+                ("slow-start", "a start takes long, and its Java services call themselves healthy too soon")
+            }
+            Self::StaleReads => ("stale-reads", "for some seconds after a change, ECS still shows what was before"),
+            Self::TugOfWar => ("tug-of-war", "somebody else scales down while the platform starts"),
+            Self::ImageGone => ("image-gone", "the image of the bridge does not exist"),
+            Self::OutOfMemory => ("out-of-memory", "the bridge runs out of memory soon after each start"),
+            Self::SecretDenied => ("secret-denied", "the execution role may not read the secret"),
+            Self::CrashLoop => ("crash-loop", "Prosody gives up again and again because a password is missing"),
+            Self::NoCapacity => ("no-capacity", "AWS has no Fargate capacity free"),
+            Self::VcpuQuota => ("vcpu-quota", "the account's quota of vCPUs is used up"),
+            Self::UnhealthyTarget => ("unhealthy-target", "the load balancer cannot reach the bridge's health page"),
+            Self::DnsStale => ("dns-stale", "the name still points to a load balancer of the past"),
+            Self::ExpiredCertificate => ("expired-certificate", "the certificate expired two days ago"),
+            Self::WrongName => ("wrong-name", "the certificate is for another name"),
+            Self::CertificateExpiring => ("certificate-expiring", "the certificate ends in nine days"),
+            Self::Https502 => ("https-502", "the web container answers 502 behind a target that counts as healthy"),
+            Self::NotJitsi => ("not-jitsi", "the web server answers, but what it serves is not Jitsi"),
+            Self::WebsocketBlocked => ("websocket-blocked", "the web container does not pass WebSockets on"),
+            Self::OccupancyStale => ("occupancy-stale", "the sidecar that counts people fell silent six minutes ago"),
+            Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
+            Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
+            Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
+            Self::Throttled => ("throttled", "ECS asks to slow down, whatever is asked"),
+            Self::AwsUnreachable => ("aws-unreachable", "the endpoints of AWS do not answer"),
+        }
+    }
+
+    /// The platform as the story finds it.
+    pub fn opening(self, seed: u64) -> Model {
+        let mut model = Model::deployed(self, seed);
+        match self {
+            Self::Fresh | Self::WrongAccount => model.stack = Stack::default(),
+            Self::PoweredDown => model.stack.power_down(),
+            Self::Running
+            | Self::Meeting
+            | Self::DnsStale
+            | Self::ExpiredCertificate
+            | Self::WrongName
+            | Self::CertificateExpiring
+            | Self::Https502
+            | Self::NotJitsi
+            | Self::WebsocketBlocked
+            | Self::OccupancyStale
+            | Self::Denied => model.has_been_running(),
+            Self::Standby
+            | Self::SlowStart
+            | Self::StaleReads
+            | Self::TugOfWar
+            | Self::ImageGone
+            | Self::OutOfMemory
+            | Self::SecretDenied
+            | Self::CrashLoop
+            | Self::NoCapacity
+            | Self::VcpuQuota
+            | Self::UnhealthyTarget
+            | Self::TokenExpired
+            | Self::Throttled
+            | Self::AwsUnreachable => {}
+        }
+        if self == Self::Meeting {
+            model.people_meet();
+        }
+        if self == Self::DnsStale {
+            model.stack.record = Some(Stack::FORMER_BALANCER.into());
+        }
+        model
+    }
+
+    /// What is wrong with every task that is started.
+    pub(super) fn fault(self) -> Option<Fault> {
+        match self {
+            Self::ImageGone => Some(Fault::ImageGone),
+            Self::SecretDenied => Some(Fault::SecretDenied),
+            Self::OutOfMemory => Some(Fault::OutOfMemory),
+            Self::CrashLoop => Some(Fault::Crash),
+            Self::UnhealthyTarget => Some(Fault::Unreached),
+            _ => None,
+        }
+    }
+
+    /// Why no task is made at all, in ECS's words.
+    pub(super) fn no_placement(self) -> Option<&'static str> {
+        match self {
+            Self::NoCapacity => Some(
+                "Capacity is unavailable at this time. Please try again later or in a different availability zone. \
+                 For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+            ),
+            Self::VcpuQuota => Some(
+                "You've reached the limit on the number of vCPUs you can run concurrently. \
+                 For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+            ),
+            _ => None,
+        }
+    }
+
+    /// How AWS refuses a call, when it does.
+    pub(super) fn refusal(self, call: &str) -> Option<CloudError> {
+        let (kind, why) = match self {
+            Self::TokenExpired => {
+                (CloudErrorKind::SignIn, "ExpiredTokenException: The security token included in the request is expired")
+            }
+            Self::Denied if call == "elasticloadbalancing:DescribeTargetHealth" => (
+                CloudErrorKind::Denied,
+                "AccessDenied: no identity-based policy allows the elasticloadbalancing:DescribeTargetHealth action",
+            ),
+            Self::Throttled if call.starts_with("ecs:") => {
+                (CloudErrorKind::Throttled, "ThrottlingException: Rate exceeded")
+            }
+            Self::AwsUnreachable => (CloudErrorKind::Unreachable, "no answer within 10 s"),
+            _ => return None,
+        };
+        Some(CloudError { kind, what: call.to_owned(), why: why.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Story {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Story {
+    type Err = String;
+    fn from_str(given: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|story| story.name() == given)
+            .ok_or_else(|| format!("{given:?} is not a story; `meetctl sandbox` lists them"))
+    }
+}

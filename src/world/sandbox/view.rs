@@ -1,0 +1,213 @@
+//! The simulated platform at a moment, as AWS's answers tell it.
+
+use jiff::Timestamp;
+
+use super::chance::{after, between, rng};
+use super::model::{Ask, Groups, Model};
+use super::task::PORTS;
+use super::words;
+use crate::domain::name::{DeploymentId, TargetGroupArn};
+use crate::domain::observed::{
+    Attachment, Balancer, BalancerState, Deployment, DeploymentStatus, Listener, Record, Rollout, Secret, Service,
+    ServiceEvent, ServiceStatus, Target, Task,
+};
+
+/// ECS shows the newest hundred lines of its diary.
+const DIARY: usize = 100;
+
+impl Model {
+    pub fn service(&self, now: Timestamp) -> Option<Service> {
+        if !self.stack.service {
+            return None;
+        }
+        let live = || self.jobs.iter().filter(|j| j.created <= now && !j.is_over(now));
+        let running = live().filter(|j| j.last_status(now) == "RUNNING").count();
+        let pending = live().filter(|j| !j.is_ending(now) && j.last_status(now) != "RUNNING").count();
+        Some(Service {
+            status: ServiceStatus::Active,
+            desired: self.desired(now),
+            running: count(running),
+            pending: count(pending),
+            deployments: self.deployments(now),
+            events: self.diary(now),
+            target_groups: self.attachments(),
+            mark: self.marks.iter().rev().find(|(at, _)| *at <= now).map(|(_, mark)| mark.clone()),
+        })
+    }
+
+    /// How far back a read of the service looks, in the story in which it does.
+    pub fn stale_view(&self, now: Timestamp) -> Timestamp {
+        let Some(ask) = self.governing(now) else { return now };
+        let mut rng = rng(self.seed, &format!("ecs.stale.{}", ask.at));
+        let lag = between(&mut rng, 3_000..=8_000);
+        if now < after(ask.at, lag) { before(ask.at) } else { now }
+    }
+
+    pub fn tasks(&self, now: Timestamp) -> Vec<Task> {
+        if !self.stack.service {
+            return Vec::new();
+        }
+        self.jobs.iter().filter(|job| job.is_shown(now)).map(|job| job.task(now)).collect()
+    }
+
+    pub fn attachments(&self) -> Vec<Attachment> {
+        if self.stack.groups != Groups::Attached {
+            return Vec::new();
+        }
+        PORTS
+            .iter()
+            .map(|&(container, port)| Attachment { group: words::group(container), container: container.into(), port })
+            .collect()
+    }
+
+    pub fn targets(&self, group: &TargetGroupArn, now: Timestamp) -> Option<Vec<Target>> {
+        let (container, port) = PORTS.into_iter().find(|(container, _)| words::group(container) == *group)?;
+        match self.stack.groups {
+            Groups::Gone => None,
+            Groups::Detached => Some(Vec::new()),
+            Groups::Attached => Some(self.jobs.iter().filter_map(|job| job.target(container, port, now)).collect()),
+        }
+    }
+
+    pub fn balancer(&self) -> Option<Balancer> {
+        let balancer = self.stack.balancer.as_ref()?;
+        Some(Balancer {
+            dns_name: balancer.dns_name.clone(),
+            state: BalancerState::Active,
+            created: Some(balancer.created),
+            zones: 1,
+            addresses: 1,
+            listeners: vec![
+                Listener { protocol: "TLS".into(), port: 443 },
+                Listener { protocol: "UDP".into(), port: 10000 },
+            ],
+        })
+    }
+
+    pub fn record(&self) -> Option<Record> {
+        let target = self.stack.record.as_ref()?;
+        Some(Record { zone: super::dns::ZONE.into(), targets: vec![format!("{target}.")] })
+    }
+
+    pub fn secret(&self) -> Option<Secret> {
+        let name = "jitsi-video-platform-jitsi-secrets".to_owned();
+        self.stack.secret.then_some(Secret { name, deleted: None })
+    }
+
+    fn deployments(&self, now: Timestamp) -> Vec<Deployment> {
+        let mut made: Vec<(&Ask, &DeploymentId)> =
+            self.asks.iter().filter(|a| a.at <= now).filter_map(|a| Some((a, a.deployment.as_ref()?))).collect();
+        let Some((primary, id)) = made.pop() else { return Vec::new() };
+        let older = made.into_iter().rev().filter(|(_, id)| {
+            self.jobs.iter().any(|job| job.deployment == **id && job.created <= now && !job.is_over(now))
+        });
+        let older = older.map(|(ask, id)| self.deployment(ask, id, DeploymentStatus::Active, 0, now));
+        let first = self.deployment(primary, id, DeploymentStatus::Primary, self.desired(now), now);
+        std::iter::once(first).chain(older).collect()
+    }
+
+    fn deployment(
+        &self,
+        ask: &Ask,
+        id: &DeploymentId,
+        status: DeploymentStatus,
+        desired: u32,
+        now: Timestamp,
+    ) -> Deployment {
+        let own = self.jobs.iter().filter(|job| job.deployment == *id && job.created <= now);
+        let running = own.filter(|job| job.last_status(now) == "RUNNING").count();
+        let (rollout, reason) = if self.given_up(id, now).is_some() {
+            (Rollout::Failed, "ECS deployment circuit breaker: tasks failed to start.".to_owned())
+        } else if desired == 0 || self.completed(id, now).is_some() {
+            (Rollout::Completed, format!("ECS deployment {id} completed."))
+        } else {
+            (Rollout::InProgress, format!("ECS deployment {id} in progress."))
+        };
+        Deployment {
+            id: id.clone(),
+            status,
+            rollout,
+            rollout_reason: Some(reason),
+            desired,
+            running: count(running),
+            failed: count(self.failures(id, now).len()),
+            created: ask.at,
+        }
+    }
+
+    /// When a deployment was complete: its task ran, and was healthy everywhere.
+    fn completed(&self, id: &DeploymentId, now: Timestamp) -> Option<Timestamp> {
+        let own = self.jobs.iter().filter(|job| job.deployment == *id);
+        own.filter_map(super::task::Job::ready_at).find(|at| *at <= now)
+    }
+
+    /// The service's events, newest first.
+    fn diary(&self, now: Timestamp) -> Vec<ServiceEvent> {
+        let mut lines: Vec<(Timestamp, String)> = Vec::new();
+        for job in &self.jobs {
+            self.diary_of(job, &mut lines);
+        }
+        for ask in &self.asks {
+            let Some(id) = &ask.deployment else { continue };
+            if let Some(at) = self.completed(id, now) {
+                lines.push((at, format!("(deployment {id}) deployment completed.")));
+                lines.push((after(at, 10), "has reached a steady state.".into()));
+            }
+            if let Some(at) = self.given_up(id, now) {
+                lines.push((after(at, 1_000), format!("(deployment {id}) deployment failed: tasks failed to start.")));
+            }
+            if let Some(why) = self.story.no_placement().filter(|_| ask.desired > 0) {
+                let mut rng = rng(self.seed, &format!("ecs.placement.{id}"));
+                let at = after(ask.at, between(&mut rng, 6_000..=10_000));
+                lines.push((at, format!("was unable to place a task. Reason: {why}")));
+            }
+        }
+        lines.retain(|(at, _)| *at <= now);
+        lines.sort();
+        let events = lines.into_iter().rev().take(DIARY).map(|(at, rest)| ServiceEvent {
+            id: self.id_of(&format!("event {at} {rest}")),
+            at,
+            message: words::diary(&rest),
+        });
+        events.collect()
+    }
+
+    fn diary_of(&self, job: &super::task::Job, lines: &mut Vec<(Timestamp, String)>) {
+        let id = &job.id;
+        lines.push((after(job.created, 300), format!("has started 1 tasks: (task {id}).")));
+        let registered = job.path.activating;
+        if job.reached(registered, Timestamp::MAX) {
+            for container in self.attachments().iter().map(|a| a.container.as_str()) {
+                let line = format!("registered 1 targets in (target-group {})", words::group(container));
+                lines.push((job.at(registered), line));
+            }
+        }
+        if let Some((_, super::task::Fault::Unreached)) = job.path.fate
+            && let Some(at) = job.path.reached.get("jvb").filter(|at| job.reached(**at, Timestamp::MAX))
+        {
+            let group = words::group("jvb");
+            let why = "due to (reason Health checks failed).";
+            lines.push((job.at(*at), format!("(port 10000) is unhealthy in (target-group {group}) {why}")));
+        }
+        let Some(ending) = &job.ending else { return };
+        if ending.draining > 0 {
+            lines.push((ending.at, "has begun draining connections on 1 tasks.".into()));
+            for container in self.attachments().iter().map(|a| a.container.as_str()) {
+                let line = format!("deregistered 1 targets in (target-group {})", words::group(container));
+                lines.push((after(ending.at, 200), line));
+            }
+        }
+        if ending.fault.is_none() {
+            lines.push((ending.at, format!("has stopped 1 running tasks: (task {id}).")));
+            lines.push((after(ending.stopped(), 500), "has reached a steady state.".into()));
+        }
+    }
+}
+
+fn before(moment: Timestamp) -> Timestamp {
+    moment.saturating_sub(jiff::SignedDuration::from_millis(1)).unwrap_or(Timestamp::MIN)
+}
+
+fn count(things: usize) -> u32 {
+    u32::try_from(things).unwrap_or(u32::MAX)
+}
