@@ -19,6 +19,7 @@ pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
 pub use self::key::{KEYS, Key, span};
 use self::key::{Raw, Shape};
+use crate::domain::changes::Recordings;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
 use crate::event::Setting;
@@ -186,6 +187,7 @@ impl Config {
             media: self.media,
             counted: self.occupancy,
             meetings: Meetings::Respect,
+            recordings: Recordings::Kept,
         }
     }
 

@@ -8,9 +8,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::domain::cause::{Cause, LogTail};
+use crate::domain::changes::{Changes, Wanted};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
+use crate::domain::said::Said;
 use crate::domain::seconds;
 use crate::domain::status::Status;
 use crate::error::{Failure, Outcome};
@@ -57,6 +59,21 @@ pub enum Event {
         at: Timestamp,
         message: String,
     },
+    /// What Terraform would change.
+    ChangesPlanned {
+        #[serde(flatten)]
+        wanted: Wanted,
+        changes: Changes,
+    },
+    /// What Terraform reports while it works.
+    TerraformSaid {
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// Somebody is asked, and the work waits for the answer.
+    Question {
+        question: String,
+    },
     Warning {
         message: String,
     },
@@ -100,6 +117,9 @@ impl Event {
             Self::StepFinished { .. } => "The condition holds; `took` is in seconds.",
             Self::StepFailed { .. } => "The condition cannot come true, and why.",
             Self::ServiceSaid { .. } => "A line of the ECS service's own diary.",
+            Self::ChangesPlanned { .. } => "What Terraform would change, before anything is changed.",
+            Self::TerraformSaid { .. } => "What Terraform reports while it works.",
+            Self::Question { .. } => "Somebody is asked; the work waits for the answer.",
             Self::Warning { .. } => "Something that is not wrong yet.",
             Self::Note { .. } => "A sentence worth telling while the work goes on.",
             Self::Answer(_) => "What was asked for; `answer` says of which kind.",

@@ -40,7 +40,7 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
     let mut outcome = Outcome::NothingToDo;
-    let everything = Look::everything();
+    let everything = Look::everything_for(to.conditions());
     loop {
         seen = tokio::select! {
             seen = observe(job.world, job.sight, &everything, seen) => seen,
@@ -88,7 +88,7 @@ async fn take(
     job.say.emit(Event::StepStarted { until: step.until, limit });
     if let Some(action) = step.action {
         diary.since = job.world.clock.now();
-        if let Err(failure) = perform(job.world, job.say, action, seen).await {
+        if let Err(failure) = perform(job, action, seen).await {
             job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
             return Err(failure);
         }

@@ -197,6 +197,12 @@ impl Render for Tty {
                 let text = format!("  ECS {} {}", at.strftime("%H:%M:%S UTC"), words::clean(message));
                 self.say(&self.style.paint(Tone::Dim, &fit(&text, (self.width)().saturating_sub(1).max(20))));
             }
+            Event::ChangesPlanned { .. } | Event::TerraformSaid { .. } => {
+                if let Some(text) = words::event(&event.event) {
+                    self.say(&self.style.paint(Tone::Dim, &text));
+                }
+            }
+            Event::Question { question } => self.say_line(Tone::Strong, &words::clean(question)),
             Event::Warning { message } => self.say_line(Tone::Warning, &format!("! warning {}", words::clean(message))),
             Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
             Event::Answer(answer) => {

@@ -34,5 +34,5 @@ pub(super) fn after(moment: Timestamp, millis: u64) -> Timestamp {
 
 /// The milliseconds from `earlier` to `later`; zero when it is the other way round.
 pub(super) fn since(earlier: Timestamp, later: Timestamp) -> u64 {
-    u64::try_from(crate::clock::between(earlier, later).as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(crate::domain::observed::between(earlier, later).as_millis()).unwrap_or(u64::MAX)
 }
