@@ -10,6 +10,9 @@ use crate::clock::Clock;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::{Changes, Wanted};
 use crate::domain::condition::{Condition, Verdict};
+use crate::domain::cost::Money;
+use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
+use crate::domain::level::Level;
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::said::Said;
@@ -147,6 +150,9 @@ pub enum Answer {
     Status(Status),
     Health(Health),
     Why(Why),
+    /// What a deployment, a power-down or a removal has come to.
+    Settled(Settled),
+    Costs(Costs),
     Config {
         settings: Vec<Setting>,
         /// Whether people asked to see where each value comes from.
@@ -191,6 +197,34 @@ pub struct Why {
     pub log: Option<LogTail>,
     /// Why there is no cause to name, or what was not to be seen.
     pub note: Option<String>,
+}
+
+/// What is so after a deployment, a power-down or a removal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settled {
+    pub level: Level,
+    pub before: Money,
+    pub per_hour: Money,
+    /// What a month costs if nothing else happens; traffic and storage aside.
+    pub per_month: Money,
+    /// What was kept on purpose.
+    pub kept: Vec<String>,
+    /// How to go on, and how long that takes.
+    pub back: String,
+}
+
+/// What levels, months and meetings cost.
+#[derive(Clone, Debug, Serialize)]
+pub struct Costs {
+    /// The region and the date of the rates.
+    pub rates: &'static str,
+    pub levels: Vec<LevelCost>,
+    /// The table that the project began with, next to what the months really cost.
+    pub seed: Vec<SeedRow>,
+    pub usage: Usage,
+    pub month: Month,
+    /// What no figure here contains.
+    pub not_counted: &'static str,
 }
 
 /// One setting with where it comes from.

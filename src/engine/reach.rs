@@ -32,6 +32,17 @@ pub struct Job<'a> {
     pub wait: bool,
 }
 
+/// One whole look for a goal, and what it would take to reach it. Changes nothing.
+pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
+    let mut seen = Observed::nothing(job.world.clock.now());
+    seen.identity = sign_in(job.world, job.policy).await?;
+    let look = Look::everything_for(to.conditions());
+    tokio::select! {
+        seen = observe(job.world, job.sight, &look, seen) => Ok(seen),
+        () = job.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")),
+    }
+}
+
 /// Looks, plans, takes the first step, looks again. Ends well when a fresh plan is empty.
 pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let deadline = Instant::now() + job.timeout;
@@ -96,9 +107,11 @@ async fn take(
             return Ok(());
         }
     }
+    // The limit is for the waiting: how long a change takes is not ours to cut short.
+    let acted = Instant::now();
     let mut awaited = step.why.clone();
     let ended = tokio::select! {
-        ended = timeout_at(deadline.min(started + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
+        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
         () = job.stop.cancelled() => return Err(interrupted(to)),
     };
     let failure = match ended {

@@ -83,6 +83,9 @@ pub trait Cloud: Send + Sync {
     /// that is one we speak with: what that service does not know any more is not listed.
     async fn billed(&self) -> Result<Vec<Billed>, CloudError>;
 
+    /// The name of the recordings bucket that is there, as the list of tags knows it.
+    async fn recordings(&self) -> Result<Option<String>, CloudError>;
+
     /// Deletes a load balancer by its ARN; one that does not exist is no error.
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError>;
 

@@ -49,6 +49,11 @@ async fn tagged(aws: &Aws) -> Result<BTreeSet<String>, CloudError> {
     Err(garbled(RESOURCES, "there is no end of resources"))
 }
 
+pub(super) async fn recordings(aws: &Aws) -> Result<Option<String>, CloudError> {
+    let prefix = format!("arn:aws:s3:::{}-recordings-", aws.names.platform);
+    Ok(tagged(aws).await?.iter().find(|arn| arn.starts_with(&prefix)).and_then(|arn| arn.rsplit(':').next()).map(ToOwned::to_owned))
+}
+
 /// The list of tags names a thing for a while after it was deleted, so its owner is asked.
 async fn confirm(aws: &Aws, arn: String, kind: Kind) -> Result<Option<Billed>, CloudError> {
     let witness = match kind {

@@ -60,6 +60,7 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("stop", &["ecs:UpdateService"]),
     ("mark", &["ecs:DescribeServices", "ecs:TagResource"]),
     ("billed", &["ecs:DescribeTasks", "elasticloadbalancing:DescribeLoadBalancers", "tag:GetResources"]),
+    ("recordings", &["tag:GetResources"]),
     ("remove_balancer", &["elasticloadbalancing:DeleteLoadBalancer"]),
     ("unprotect", &["ecs:UpdateTaskProtection"]),
 ];
@@ -123,6 +124,10 @@ impl Cloud for Aws {
 
     async fn billed(&self) -> Result<Vec<Billed>, CloudError> {
         billed::billed(self).await
+    }
+
+    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+        billed::recordings(self).await
     }
 
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {

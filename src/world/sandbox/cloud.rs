@@ -147,6 +147,13 @@ impl Cloud for SandboxCloud {
         self.read("tag:GetResources", |model, _| model.billed()).await
     }
 
+    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+        self.read("tag:GetResources", |model, _| {
+            model.stack.estate.has_recordings().then(|| format!("jitsi-video-platform-recordings-{ACCOUNT}"))
+        })
+        .await
+    }
+
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {
         self.call("elasticloadbalancing:DeleteLoadBalancer", |model, _| {
             model.stack.estate.strays.remove(arn);

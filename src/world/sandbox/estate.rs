@@ -68,6 +68,10 @@ impl Estate {
         self.made.retain(|address| !INGRESS.contains(&address.as_str()));
     }
 
+    pub(super) fn has_recordings(&self) -> bool {
+        self.made.contains(RECORDINGS) || self.kept.contains(&Bucket::Recordings)
+    }
+
     /// The ARN of a load balancer that somebody made by hand.
     pub(super) fn stray() -> String {
         format!("arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/net/tuesday-test-nlb/0ddba11c0ffee123")

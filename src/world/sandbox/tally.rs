@@ -164,6 +164,11 @@ impl Cloud for Failing<Box<dyn Cloud>> {
         self.inner.billed().await
     }
 
+    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+        self.cloud("cloud.recordings")?;
+        self.inner.recordings().await
+    }
+
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {
         self.cloud("cloud.remove_balancer")?;
         self.inner.remove_balancer(arn).await
