@@ -33,20 +33,6 @@ impl Clock {
     }
 }
 
-/// How much simulated time passes between two real breaths.
-const BREATH: Duration = Duration::from_millis(100);
-
-/// Lets simulated time pass at `rate` simulated seconds per real one. Never ends.
-pub async fn paced(rate: u32) -> std::convert::Infallible {
-    let rest = BREATH / rate.max(1);
-    loop {
-        // A blocking task holds tokio's automatic jump to the next timer.
-        #[expect(clippy::disallowed_methods, reason = "people watch in real time")]
-        let _ = tokio::task::spawn_blocking(move || std::thread::sleep(rest)).await;
-        tokio::time::advance(BREATH).await;
-    }
-}
-
 impl rustls::time_provider::TimeProvider for Clock {
     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
         let since_epoch = Duration::from_secs(u64::try_from(self.now().as_second()).ok()?);

@@ -28,39 +28,44 @@ use crate::probe::{Limits, Sight};
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// The project's file, instead of `meetctl.toml` in this folder or above [env: `MEETCTL_CONFIG`]
+    /// The project's file, instead of `meetctl.toml` in this folder or above [env: MEETCTL_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
 
-    /// The platform's name: the prefix of every resource [env: `MEETCTL_PLATFORM`]
+    /// The platform's name: the prefix of every resource [env: MEETCTL_PLATFORM]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub platform: Option<String>,
 
-    /// The name under which people meet [env: `MEETCTL_DOMAIN`]
+    /// The name under which people meet [env: MEETCTL_DOMAIN]
     #[arg(long, global = true, value_name = "HOST", help_heading = "Global options")]
     pub domain: Option<String>,
 
-    /// The AWS region of the platform [env: `MEETCTL_REGION`, `AWS_REGION`]
+    /// The AWS region of the platform [env: MEETCTL_REGION, AWS_REGION]
     #[arg(long, global = true, help_heading = "Global options")]
     pub region: Option<String>,
 
-    /// The profile that has the AWS credentials [env: `MEETCTL_PROFILE`, `AWS_PROFILE`]
+    /// The profile that has the AWS credentials [env: MEETCTL_PROFILE, AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub profile: Option<String>,
 
-    /// One more root certificate to trust, in PEM [env: `MEETCTL_CA_FILE`]
+    /// One more root certificate to trust, in PEM [env: MEETCTL_CA_FILE]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub ca_file: Option<String>,
+
+    /// A Terraform module of your own, instead of the one that ships [env: `MEETCTL_TERRAFORM_DIR`]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Global options")]
+    pub terraform_dir: Option<String>,
 }
 
 impl Flags {
-    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 5] {
+    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 6] {
         [
             ("platform.name", "--platform", self.platform.as_ref()),
             ("platform.domain", "--domain", self.domain.as_ref()),
             ("platform.region", "--region", self.region.as_ref()),
             ("aws.profile", "--profile", self.profile.as_ref()),
             ("tls.ca_file", "--ca-file", self.ca_file.as_ref()),
+            ("terraform.dir", "--terraform-dir", self.terraform_dir.as_ref()),
         ]
     }
 }
@@ -101,6 +106,10 @@ pub struct Config {
     pub dns_servers: Vec<SocketAddr>,
     pub dns_port: u16,
     pub ca_file: Option<PathBuf>,
+    /// A Terraform module of the user's own.
+    pub terraform_dir: Option<PathBuf>,
+    /// A file with values of its variables.
+    pub terraform_variables: Option<PathBuf>,
     pub media: bool,
     pub https_port: u16,
     pub occupancy: Counted,
@@ -184,7 +193,8 @@ impl Config {
         Policy {
             account: self.account.clone(),
             session: self.session,
-            media: self.media,
+            // The media probe is not part of this build yet.
+            media: false,
             counted: self.occupancy,
             meetings: Meetings::Respect,
             recordings: Recordings::Kept,
@@ -267,7 +277,9 @@ impl Values {
             idle: self.must("session.idle", |raw| span(raw.text()?))?,
             dns_servers: self.read("dns.servers", servers)?.unwrap_or_default(),
             dns_port: self.must("dns.port", Raw::port)?,
-            ca_file: self.read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside(&p, folder)),
+            ca_file: self.read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside("tls.ca_file", &p, folder)),
+            terraform_dir: self.read("terraform.dir", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside("terraform.dir", &p, folder)),
+            terraform_variables: self.read("terraform.variables", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside("terraform.variables", &p, folder)),
             media: self.must("probe.media", Raw::switch)?,
             https_port: self.must("probe.https_port", Raw::port)?,
             occupancy: self.must("occupancy.source", counted)?,
@@ -291,8 +303,8 @@ impl Values {
     }
 
     /// A relative path is relative to the file that names it, else to the current folder.
-    fn beside(&self, path: &Path, folder: &Path) -> PathBuf {
-        let base = match self.of.get("tls.ca_file") {
+    fn beside(&self, key: &str, path: &Path, folder: &Path) -> PathBuf {
+        let base = match self.of.get(key) {
             Some((_, Origin::File { path, .. })) => path.parent().unwrap_or(folder),
             Some(_) | None => folder,
         };
@@ -301,12 +313,13 @@ impl Values {
 
     fn setting(&self, key: &Key) -> Setting {
         let (value, origin) = match self.of.get(key.name) {
-            None => ("(not set)".to_owned(), Origin::Default),
+            None => (None, Origin::Default),
             Some((Raw::List(items), origin)) if key.name == "notify.webhooks" => {
                 let hosts = items.iter().map(|i| i.text().map(veiled).unwrap_or_default());
-                (format!("[{}]", hosts.map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ")), origin.clone())
+                let hosts: Vec<String> = hosts.map(|h| format!("{h:?}")).collect();
+                (Some(format!("[{}]", hosts.join(", "))), origin.clone())
             }
-            Some((raw, origin)) => (raw.to_string(), origin.clone()),
+            Some((raw, origin)) => (Some(raw.to_string()), origin.clone()),
         };
         Setting { key: key.name.into(), value, origin: origin.to_string() }
     }

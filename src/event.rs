@@ -59,6 +59,8 @@ pub enum Event {
     },
     /// A line of the ECS service's own diary, as it appears.
     ServiceSaid {
+        /// Not `at`: that is when it was passed on.
+        #[serde(rename = "said_at")]
         at: Timestamp,
         message: String,
     },
@@ -125,7 +127,9 @@ impl Event {
             Self::Question { .. } => "Somebody is asked; the work waits for the answer.",
             Self::Warning { .. } => "Something that is not wrong yet.",
             Self::Note { .. } => "A sentence worth telling while the work goes on.",
-            Self::Answer(_) => "What was asked for; `answer` says of which kind.",
+            Self::Answer(_) => {
+                "What was asked for. `answer` says which: `status`, `health`, `why`, `config`, `stories` or `text`."
+            }
             Self::Finished { .. } => "Last, when the job was done, whatever its answer.",
             Self::Failed { .. } => "Last, when the job could not be done: what, why, and what to do next.",
         }
@@ -231,7 +235,8 @@ pub struct Costs {
 #[derive(Clone, Debug, Serialize)]
 pub struct Setting {
     pub key: String,
-    pub value: String,
+    /// As TOML writes it; `None` when nobody says it.
+    pub value: Option<String>,
     pub origin: String,
 }
 

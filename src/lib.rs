@@ -18,6 +18,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod outside;
 pub mod probe;
 pub mod render;
 pub mod signal;

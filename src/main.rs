@@ -1,20 +1,21 @@
 //! Parses, builds the world, runs one command, and sets the exit code.
 
-use std::future::pending;
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use meetctl::cli::{Cli, Options};
-use meetctl::clock::{Clock, paced};
+use meetctl::clock::Clock;
 use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform};
 use meetctl::config::{Config, Environment};
 use meetctl::error::{Failure, Kind};
 use meetctl::event::{Event, Events};
+use meetctl::outside::Outside;
+use meetctl::probe::Sight;
 use meetctl::render;
 use meetctl::signal::Asked;
-use meetctl::world::World;
+use meetctl::world::sandbox::pace::paced;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -57,17 +58,17 @@ async fn at_desk(command: &AtDesk, options: &Options, environment: Environment) 
 }
 
 async fn on_platform(command: &OnPlatform, options: &Options, environment: &Environment) -> u8 {
-    let prepared = prepare(options, environment).await;
-    let clock = prepared.as_ref().map_or_else(|_| Clock::system(), |(_, world)| world.clock);
+    let opened = open(options, environment).await;
+    let clock = opened.as_ref().map_or_else(|_| Clock::system(), |(_, _, outside)| outside.world.clock);
     let (say, said) = Events::new(clock);
     let work = async {
         say.emit(Event::hello(options.story().is_some()));
-        let result = prepared.and_then(|(config, world)| Ok((config.sight()?, config, world)));
-        let (sight, config, world) = match result {
-            Ok(prepared) => prepared,
+        let (config, sight, outside) = match opened {
+            Ok(opened) => opened,
             Err(failure) => return say.finish(Err(failure)),
         };
         config.warnings.iter().for_each(|w| say.warn(w));
+        let keep = outside.keeper();
         let cx = Context {
             policy: config.policy(),
             stop: CancellationToken::new(),
@@ -75,7 +76,7 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
             yes: options.yes,
             timeout: options.timeout,
             wait: options.waits(),
-            world,
+            world: outside.world,
             sight,
             config,
             say,
@@ -85,36 +86,22 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
             biased;
             result = command.run(&cx) => result,
             never = asked.listen(&cx.stop, &cx.say) => match never {},
-            never = pace(options) => match never {},
         };
-        cx.say.finish(asked.named(result))
+        cx.say.finish(asked.named(result).and_then(|outcome| keep().map(|()| outcome)))
     };
-    render::tell(work, said, &options.look(environment), clock).await
+    let pace = options.story().and_then(|_| options.pace());
+    paced(pace, render::tell(work, said, &options.look(environment), clock)).await
 }
 
-/// The configuration, and the world that it describes.
-async fn prepare(options: &Options, environment: &Environment) -> Result<(Config, World), Failure> {
+/// The configuration, what the probes look at, and the world.
+async fn open(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
     let config = match options.story() {
         Some(_) => Config::sandbox(),
         None => Config::load(&options.flags, environment)?,
     };
-    config.host()?;
+    let sight = config.sight()?;
     // A second installation is refused, and changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let world = world_for(options, &config).await?;
-    Ok((config, world))
-}
-
-#[expect(clippy::unused_async, reason = "the AWS world loads its credentials")]
-async fn world_for(options: &Options, _config: &Config) -> Result<World, Failure> {
-    let what = options.story().map_or("the AWS world is not in this build", |_| "the sandbox is not in this build");
-    Err(Failure::new(Kind::Bug, what))
-}
-
-/// In the sandbox time passes as fast as people like to watch.
-async fn pace(options: &Options) -> std::convert::Infallible {
-    match options.pace() {
-        Some(rate) if options.story().is_some() => paced(rate).await,
-        Some(_) | None => pending().await,
-    }
+    let outside = Outside::open(options, &config, environment).await?;
+    Ok((config, sight, outside))
 }

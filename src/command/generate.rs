@@ -138,7 +138,7 @@ fn samples() -> Vec<Event> {
         .because("they would be thrown out")
         .next("wait for them: `meetctl down --when-empty`");
     vec![
-        Event::hello(false),
+        Event::Hello { meetctl: "0.1.0", schema: SCHEMA, sandbox: false },
         Event::Planned {
             observed: Box::new(Observed::nothing(a_time())),
             plan: Plan { to: Goal::Running, steps: Vec::new() },

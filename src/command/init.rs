@@ -20,7 +20,7 @@ use crate::error::{Failure, Kind, Outcome};
 #[derive(clap::Args)]
 pub struct Args {
     /// The AWS account of the platform; credentials of another one will be refused
-    #[arg(long, env = "MEETCTL_ACCOUNT", value_name = "NUMBER")]
+    #[arg(long, env = "MEETCTL_ACCOUNT", hide_env_values = true, value_name = "NUMBER")]
     account: Option<String>,
 
     /// Overwrite a file that is there

@@ -1,8 +1,10 @@
 //! `meetctl sandbox`
 
 use super::Desk;
-use crate::error::{Failure, Kind, Outcome};
+use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Story};
+use crate::outside;
+use crate::world::sandbox;
 
 /// List the stories of the sandbox, or set one back to its beginning
 ///
@@ -21,7 +23,7 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
     match &args.reset {
         None => desk.say.answer(Answer::Stories { stories: stories() }),
         Some(story) => {
-            reset(story)?;
+            reset(story, desk)?;
             desk.say.note(format!("the sandbox is at the beginning of the story `{story}`"));
         }
     }
@@ -29,9 +31,10 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
 }
 
 fn stories() -> Vec<Story> {
-    Vec::new()
+    sandbox::Story::ALL.into_iter().map(|story| Story { name: story.name(), about: story.about() }).collect()
 }
 
-fn reset(_story: &str) -> Result<(), Failure> {
-    Err(Failure::new(Kind::Bug, "the sandbox is not in this build"))
+fn reset(name: &str, desk: &Desk) -> Result<(), Failure> {
+    let story = outside::story(name)?;
+    Ok(outside::store(&desk.environment)?.forget(story)?)
 }

@@ -51,7 +51,7 @@ impl From<ConfigError> for Failure {
             }
             ConfigError::Syntax { path, line, column, message } => failure
                 .because(format!("{}:{line}:{column}: {message}", path.display()))
-                .next(format!("mend line {line}; texts stand in quotes, as in `{}`", example("platform.domain"))),
+                .next(format!("mend line {line}; a line looks like `{}`", example("platform.domain"))),
             ConfigError::UnknownKey { path, line, nearest, .. } => {
                 let failure = failure.because(format!("it stands at {}:{line}", path.display()));
                 match nearest {

@@ -253,7 +253,7 @@ impl Condition {
     /// The change that brings this about, or `None` when waiting is all there is to do.
     pub fn remedy(self, seen: &Observed, policy: &Policy) -> Option<Action> {
         match self {
-            Self::Started | Self::ContainersHealthy => {
+            Self::Started => {
                 let service = seen.service.present()?;
                 // A read that does not know our start yet is an old one.
                 if seen
@@ -291,6 +291,7 @@ impl Condition {
             Self::NothingBills => nothing_bills_remedy(seen),
             Self::SignedIn
             | Self::ServiceActive
+            | Self::ContainersHealthy
             | Self::TargetsHealthy
             | Self::CertificateTrusted
             | Self::PagesServed

@@ -62,7 +62,7 @@ impl Render for Plain {
         match &event.event {
             Event::Planned { observed, plan } => {
                 if self.plan.is_none() && !plan.steps.is_empty() {
-                    self.line(event.at, &format!("plan {}", words::plan(plan, observed)));
+                    self.line(event.at, &words::plan(plan, observed));
                     for step in &plan.steps {
                         self.line(event.at, &format!("  {}", words::step(step)));
                     }

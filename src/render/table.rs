@@ -12,9 +12,9 @@ use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
 use crate::domain::level::Standing;
 use crate::domain::observed::between;
-use crate::domain::observed::{Container, Health as Condition, Target, TargetGroup, TargetState, Task};
+use crate::domain::observed::{Blindness, Container, Health as Condition, Target, TargetGroup, TargetState, Task};
 use crate::domain::price;
-use crate::domain::status::{People, Status};
+use crate::domain::status::{People, Status, Unread};
 use crate::error::Failure;
 use crate::event::{Answer, Health, Judged, Setting, Story, Why};
 
@@ -36,7 +36,7 @@ pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
 /// Where the platform stands, on one screen.
 pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
     let standing = page.style.paint(tone_of(&of.standing), of.standing.name());
-    let mut out = format!("{} is {standing}\n{}\n\n", clean(&of.platform), clean(&of.url));
+    let mut out = format!("{}: {standing}\n{}\n\n", clean(&of.platform), clean(&of.url));
     let mut rows = vec![];
     let mut row = |name: &str, text: String| rows.push((name.to_owned(), None, text));
     match &of.standing {
@@ -45,8 +45,12 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
             row("Awaited", lines(awaited));
         }
         Standing::Degraded { of, broken } => row("Broken", format!("of {of}:\n{}", lines(broken))),
-        Standing::Unknown { unread } => row("Unknown", lines(unread)),
-        Standing::Running | Standing::Standby | Standing::PoweredDown | Standing::Destroyed => {}
+        Standing::Unknown { unread } if of.unread.is_empty() => row("Unknown", lines(unread)),
+        Standing::Unknown { .. }
+        | Standing::Running
+        | Standing::Standby
+        | Standing::PoweredDown
+        | Standing::Destroyed => {}
     }
     if let Some(at) = of.since {
         row("Since", format!("{} ({} ago)", words::minute(at), words::duration(between(at, now))));
@@ -58,21 +62,22 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
     if let Some(task) = &of.task {
         row("Task", task_line(task));
         row("Containers", task.containers.iter().map(container).collect::<Vec<_>>().join("\n"));
-    } else if !of.unread.iter().any(|u| u.what == "tasks") {
-        row("Task", "none".into());
+    } else {
+        let unseen = of.unread.iter().any(|u| u.what == "tasks");
+        row("Task", if unseen { "unknown" } else { "none" }.into());
     }
     if let Some(groups) = of.targets.as_ref().filter(|g| !g.is_empty()) {
         row("Targets", groups.iter().map(targets).collect::<Vec<_>>().join("\n"));
     }
     row("DNS", judged(&of.dns, of.addresses.as_ref().filter(|a| !a.is_empty()).map(|a| addresses(a))));
-    row("Certificate", judged(&of.certificate, of.certificate_until.map(|until| days_left(until, now))));
+    row("Certificate", certificate(of, now));
     row("Cost", words::cost(&of.cost));
     for item in &of.cost.items {
         row("", format!("{}  {}", words::dollars(item.per_hour), item.what));
     }
     row("", format!("not counted: {}; rates: {}", of.cost.not_counted, price::RATES));
-    for (i, unread) in of.unread.iter().enumerate() {
-        row(if i == 0 { "Not read" } else { "" }, format!("{}: {}", unread.what, clean(&unread.why)));
+    for (i, text) in unread(&of.unread).into_iter().enumerate() {
+        row(if i == 0 { "Not read" } else { "" }, text);
     }
     for (name, tone, text) in &mut rows {
         *tone = match name.as_str() {
@@ -88,6 +93,18 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
     out
 }
 
+/// What could not be read, with one line for each reason.
+fn unread(of: &[Unread]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in of {
+        match reasons.iter_mut().find(|(why, _)| *why == one.why) {
+            Some((_, what)) => what.push(one.what),
+            None => reasons.push((&one.why, vec![one.what])),
+        }
+    }
+    reasons.into_iter().map(|(why, what)| format!("{}: {}", what.join(", "), clean(why))).collect()
+}
+
 fn tone_of(standing: &Standing) -> Tone {
     match standing {
         Standing::Running => Tone::Good,
@@ -100,6 +117,7 @@ fn tone_of(standing: &Standing) -> Tone {
 fn tone_of_verdict(verdict: &Verdict) -> Option<Tone> {
     match verdict {
         Verdict::Holds => None,
+        Verdict::Unseen(unseen) if unseen.because == Blindness::NotAsked => Some(Tone::Dim),
         Verdict::Warns(_) | Verdict::Waits(_) | Verdict::Unseen(_) => Some(Tone::Warning),
         Verdict::Fails(_) => Some(Tone::Bad),
     }
@@ -175,11 +193,22 @@ fn target(of: &Target) -> String {
     format!("{} {state}{reason}", clean(&of.address))
 }
 
+/// The days left; the warning that they are few would only repeat them.
+fn certificate(of: &Status, now: Timestamp) -> String {
+    let found = of.certificate_until.map(|until| days_left(until, now));
+    match (&of.certificate, found) {
+        (Verdict::Warns(_), Some(found)) if certificate_tone(of, now).is_some() => found,
+        (verdict, found) => judged(verdict, found),
+    }
+}
+
 /// What was found, and what is to be said about it.
 fn judged(verdict: &Verdict, found: Option<String>) -> String {
     let label = match verdict {
         Verdict::Holds | Verdict::Warns(_) | Verdict::Fails(_) => "",
         Verdict::Waits(_) => "not yet: ",
+        // Nobody looks for the address of what is switched off.
+        Verdict::Unseen(unseen) if unseen.because == Blindness::NotAsked => "",
         Verdict::Unseen(_) => "unknown: ",
     };
     match (words::why(verdict).map(|why| format!("{label}{why}")), found) {
@@ -211,8 +240,8 @@ pub fn health(of: &Health, page: &Page) -> String {
             table.add_row(Row::from(vec![Cell::new(""), Cell::new(""), next]));
         }
     }
-    fix(&mut table, &[11, 14], page);
-    format!("{}\n\n{}\n", table.trim_fmt(), page.style.commands(&summary(of)))
+    fix(&mut table, &[11, 14]);
+    format!("{}\n\n{}", table.trim_fmt(), hanging("", "", &summary(of), page))
 }
 
 fn finding(one: &Judged) -> String {
@@ -307,10 +336,15 @@ fn last_lines(tail: &LogTail) -> String {
 fn settings(of: &[Setting], origins: bool, page: &Page) -> String {
     let mut table = bare(page);
     for setting in of {
-        let mut cells = vec![Cell::new(&setting.key), Cell::new(clean(&setting.value))];
-        cells.extend(origins.then(|| Tone::Dim.of_cell(Cell::new(clean(&setting.origin)))));
+        let (value, origin) = match &setting.value {
+            Some(value) => (Cell::new(clean(value)), clean(&setting.origin)),
+            None => (Tone::Dim.of_cell(Cell::new("(not set)")), String::new()),
+        };
+        let mut cells = vec![Cell::new(&setting.key), value];
+        cells.extend(origins.then(|| Tone::Dim.of_cell(Cell::new(origin))));
         table.add_row(Row::from(cells));
     }
+    fix(&mut table, &[]);
     format!("{}\n", table.trim_fmt())
 }
 
@@ -320,9 +354,9 @@ fn stories(of: &[Story], page: &Page) -> String {
         table.add_row(Row::from(vec![Tone::Type.of_cell(Cell::new(story.name)), Cell::new(story.about)]));
     }
     let longest = of.iter().map(|s| s.name.len()).max().unwrap_or_default();
-    fix(&mut table, &[longest], page);
-    let how = page.style.commands("Play one: `meetctl --sandbox=STORY up`; go on with it: `meetctl --sandbox status`");
-    format!("{}\n\n{how}\n", table.trim_fmt())
+    fix(&mut table, &[longest]);
+    let how = "Play one: `meetctl --sandbox=STORY up`; go on with it: `meetctl --sandbox status`";
+    format!("{}\n\n{}", table.trim_fmt(), hanging("", "", how, page))
 }
 
 /// A table without lines.
@@ -338,7 +372,10 @@ pub(super) fn bare(page: &Page) -> Table {
 }
 
 /// Gives the first columns their widths, and the last one what is left.
-fn fix(table: &mut Table, widths: &[usize], _page: &Page) {
+fn fix(table: &mut Table, widths: &[usize]) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     for (column, width) in table.column_iter_mut().zip(widths) {
         let width = u16::try_from(width + 2).unwrap_or(u16::MAX);
         column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
@@ -357,37 +394,31 @@ fn two_columns(rows: &[(String, Option<Tone>, String)], page: &Page) -> String {
         table.add_row(Row::from(vec![Cell::new(name), cell]));
     }
     let longest = rows.iter().map(|(name, _, _)| name.chars().count()).max().unwrap_or_default();
-    fix(&mut table, &[longest], page);
+    fix(&mut table, &[longest]);
     format!("{}\n", table.trim_fmt())
 }
 
 /// Why a job could not be done, and what to do next.
 pub fn failure(of: &Failure, page: &Page) -> String {
-    const LABEL: usize = 11;
     let mut out = hanging(&page.style.paint(Tone::Bad, "error: "), "       ", &of.what, page);
-    let mut part = |label: &str, texts: &[String], join: &str| {
-        for (i, text) in texts.iter().enumerate() {
-            let comma = if i + 1 < texts.len() { join } else { "" };
-            let first = if i == 0 { format!("  {label:<9}") } else { " ".repeat(LABEL) };
-            out += &hanging(&first, &" ".repeat(LABEL), &format!("{text}{comma}"), page);
-        }
-    };
-    part("because", &of.why, "");
+    out += &part("because", &of.why, page);
     if let Some(tail) = of.log.as_ref().filter(|l| !l.lines.is_empty()) {
-        part("log", &[format!("the last {} of `{}`", last_lines(tail), tail.container)], "");
+        out += &part("log", &[format!("the last {} of `{}`", last_lines(tail), tail.container)], page);
         for line in &tail.lines {
             let line = page.style.paint(Tone::Dim, &format!("│ {}", clean(line)));
             let _ = writeln!(out, "{:LABEL$}{line}", "");
         }
     }
-    let mut part = |label: &str, texts: &[String]| {
-        for (i, text) in texts.iter().enumerate() {
-            let first = if i == 0 { format!("  {label:<9}") } else { " ".repeat(LABEL) };
-            out += &hanging(&first, &" ".repeat(LABEL), text, page);
-        }
-    };
-    part("next", &of.next);
-    out
+    out + &part("next", &of.next, page)
+}
+
+/// The columns before a part of a failure.
+const LABEL: usize = 11;
+
+fn part(label: &str, texts: &[String], page: &Page) -> String {
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    let rest = " ".repeat(LABEL);
+    labels.zip(texts).map(|(label, text)| hanging(&format!("  {label:<9}"), &rest, text, page)).collect()
 }
 
 /// A text that goes on below its own beginning.

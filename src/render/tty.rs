@@ -127,9 +127,14 @@ impl Tty {
                 row.state = State::Left;
             }
         }
-        self.draw();
-        for row in self.rows.drain(..) {
-            row.bar.abandon();
+        let (width, now) = ((self.width)().max(20), self.clock.now());
+        let rows = std::mem::take(&mut self.rows);
+        for row in &rows {
+            row.bar.finish_and_clear();
+            self.bars.remove(&row.bar);
+        }
+        for row in rows {
+            self.say(&row.text(self.style, width, now, self.turns));
         }
     }
 }
@@ -152,12 +157,12 @@ impl Row {
             State::Later | State::Done(None) | State::Failed | State::Left => String::new(),
         };
         let sentence = match (self.action, &self.state) {
-            (Some(action), State::Later | State::Waiting { .. }) => format!("{}: {action}", self.until),
+            (Some(action), State::Later) => format!("{} ({action})", self.until),
             _ => self.until.to_string(),
         };
         // One column stays free: some terminals wrap when the last one is written.
         let room = width.saturating_sub(HEAD + time.chars().count() + 2);
-        let head = style.paint(tone, &format!("{symbol} {word:<7}"));
+        let head = style.paint(tone, &format!("{symbol} {word:<8}"));
         let line = format!("{head} {:<room$} {time}", fit(&sentence, room));
         match (&self.note, &self.state) {
             (Some(note), State::Waiting { .. } | State::Failed) => {
@@ -170,7 +175,7 @@ impl Row {
 }
 
 /// The columns before a row's sentence.
-const HEAD: usize = 10;
+const HEAD: usize = 11;
 
 impl Render for Tty {
     fn event(&mut self, event: &Stamped) {
@@ -203,7 +208,9 @@ impl Render for Tty {
                 }
             }
             Event::Question { question } => self.say_line(Tone::Strong, &words::clean(question)),
-            Event::Warning { message } => self.say_line(Tone::Warning, &format!("! warning {}", words::clean(message))),
+            Event::Warning { message } => {
+                self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)))
+            }
             Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
             Event::Answer(answer) => {
                 let text = table::answer(answer, event.at, &self.answer);

@@ -1,6 +1,5 @@
 //! One sentence for each thing; durations, money, times and plurals.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -76,9 +75,18 @@ pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// Text from outside without what could move the cursor.
+/// Text from outside without what could colour it or move the cursor.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let mut kept = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        if c == '\u{1b}' && letters.next_if_eq(&'[').is_some() {
+            while letters.next().is_some_and(|c| !matches!(c, '@'..='~')) {}
+        } else {
+            kept.push(if c.is_control() { ' ' } else { c });
+        }
+    }
+    kept
 }
 
 /// A first letter made large.
@@ -114,35 +122,37 @@ pub fn sign(action: Option<Action>) -> &'static str {
 
 /// A step of a plan as one line.
 pub fn step(step: &Step) -> String {
-    let mut line = format!("{} {}", sign(step.action), step.until);
-    if let Some(action) = step.action {
-        let _ = write!(line, ": {action}");
+    match step.action {
+        Some(action) => format!("{} {action}, so that {}", sign(step.action), step.until),
+        None => format!("{} {}", sign(None), step.until),
     }
-    line
 }
 
 /// What a plan amounts to: changes, waits and what they cost.
 pub fn plan(plan: &Plan, observed: &Observed) -> String {
     let changes = plan.steps.iter().filter(|s| s.action.is_some()).count();
     let waits = plan.steps.len() - changes;
-    let price = match (&observed.service, plan.to) {
-        (Reading::Unreadable(_), _) => String::new(),
-        (_, Goal::Running) if observed.live_tasks().next().is_none() && observed.tasks.unreadable().is_none() => {
-            format!("; now {}, then also the task", cost(&Cost::of(observed)))
-        }
-        (_, Goal::Running) => format!("; {}", cost(&Cost::of(observed))),
-        (_, Goal::AtLeastStandby) => String::new(),
-        (_, Goal::AtMostPoweredDown | Goal::Destroyed) => {
+    let parts = [(changes, "change", "changes"), (waits, "condition to wait for", "conditions to wait for")];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| count(n as u64, one, many)).collect();
+    format!("plan for {}: {}; {}", plan.to, parts.join(", "), price(plan, observed))
+}
+
+fn price(plan: &Plan, observed: &Observed) -> String {
+    let now = cost(&Cost::of(observed));
+    let nothing_runs = observed.tasks.unreadable().is_none() && observed.live_tasks().next().is_none();
+    match plan.to {
+        Goal::Running if nothing_runs => format!("costs {now} now, and the task on top"),
+        Goal::Running | Goal::AtLeastStandby => format!("costs {now}"),
+        Goal::AtMostPoweredDown | Goal::Destroyed => {
             let after = Observed { tasks: Reading::Present(Vec::new()), balancer: Reading::Absent, ..observed.clone() };
-            format!("; now {}, then {}", cost(&Cost::of(observed)), cost(&Cost::of(&after)))
+            format!("costs {now} now, {} then", cost(&Cost::of(&after)))
         }
-        (_, Goal::AtMostStandby) => {
+        Goal::AtMostStandby => {
             let after = Observed { tasks: Reading::Present(Vec::new()), ..observed.clone() };
-            format!("; now {}, then {}", cost(&Cost::of(observed)), cost(&Cost::of(&after)))
+            format!("costs {now} now, then {}", cost(&Cost::of(&after)))
         }
-    };
-    let changes = count(changes as u64, "change", "changes");
-    format!("to {}: {changes}, {} to wait for{price}", plan.to, count(waits as u64, "condition", "conditions"))
+    }
 }
 
 /// How a job ended, in one sentence; nothing when its answer says it all.
@@ -191,7 +201,7 @@ pub fn event(event: &Event) -> Option<String> {
 fn changes_planned(changes: &Changes) -> String {
     let mut text = format!("Terraform's plan: {changes}");
     for change in &changes.resources {
-        let _ = write!(text, "\n  {} {}", change.deed.mark(), clean(&change.address));
+        text.push_str(&format!("\n  {} {}", change.deed.mark(), clean(&change.address)));
     }
     text
 }
@@ -258,6 +268,6 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_moves_the_cursor() {
-        assert_eq!(clean("a\u{1b}[31mb\nc\u{9b}d"), "a [31mb c d");
+        assert_eq!(clean("a\u{1b}[31mb\nc\u{9b}d\u{1b}[2;5"), "ab c d");
     }
 }

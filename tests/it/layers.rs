@@ -16,7 +16,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("engine", &["domain", "probe", "world", "event", "error", "clock"]),
     ("config", &["domain", "error", "probe"]),
     ("render", &["event", "error", "domain", "clock"]),
-    ("command", &["cli", "config", "domain", "engine", "error", "event", "probe", "world", "clock"]),
+    ("outside", &["cli", "config", "domain", "error", "world", "clock"]),
+    ("command", &["cli", "outside", "config", "domain", "engine", "error", "event", "probe", "world", "clock"]),
     ("cli", &["command", "config", "domain"]),
 ];
 

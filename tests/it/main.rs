@@ -5,6 +5,5 @@ mod contract;
 mod layers;
 mod probes;
 mod render;
-mod replies;
 mod sandbox;
 mod stable;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -42,9 +43,7 @@ pub async fn cloud(settings: Settings) -> Result<Aws, CloudError> {
         loader = loader.profile_name(profile);
     }
     let config = loader.load().await;
-    if config.region().is_none() {
-        return Err(no_region(settings.profile.as_deref()));
-    }
+    check_region(config.region(), settings.profile.as_deref())?;
     let config = match &settings.profile {
         Some(profile) => only_from(profile, &config),
         None => config,
@@ -57,7 +56,10 @@ pub fn with_config(settings: Settings, config: &SdkConfig) -> Aws {
     let keeper = Arc::new(Keeper::new(config.credentials_provider(), settings.profile));
     let provider: Arc<dyn ProvideCredentials> = keeper.clone();
     let provider = SharedCredentialsProvider::new(provider);
-    let config = config.to_builder().credentials_provider(provider).timeout_config(timeouts()).build();
+    // One cache for all clients: signing in once is enough for all of them.
+    let cache = IdentityCache::lazy().build();
+    let config = config.to_builder().credentials_provider(provider).identity_cache(cache);
+    let config = config.timeout_config(timeouts()).build();
     Aws {
         names: settings.names,
         host: settings.host,
@@ -105,15 +107,19 @@ fn only_from(profile: &str, config: &SdkConfig) -> SdkConfig {
     config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
 
-fn no_region(profile: Option<&str>) -> CloudError {
-    let profile = profile.unwrap_or("default");
-    CloudError {
-        kind: CloudErrorKind::Unreachable,
-        what: "AWS".to_owned(),
-        why: format!(
-            "no region is set: give --region or AWS_REGION, or set `region` in meetctl.toml or in the profile `{profile}`"
+/// The environment and the profile may say anything, and the SDK would only complain in its own words.
+fn check_region(region: Option<&aws_config::Region>, profile: Option<&str>) -> Result<(), CloudError> {
+    let why = match region.map(AsRef::as_ref).filter(|region| !region.is_empty()) {
+        Some(region) => match region.parse::<Region>() {
+            Ok(_) => return Ok(()),
+            Err(bad) => format!("the region {bad}"),
+        },
+        None => format!(
+            "no region is set: give --region or AWS_REGION, or set `region` in meetctl.toml or in the profile `{}`",
+            profile.unwrap_or("default")
         ),
-    }
+    };
+    Err(CloudError { kind: CloudErrorKind::Unreachable, what: "AWS".to_owned(), why })
 }
 
 /// Ends the reading of an answer that no AWS service would give: the SDK collects it in memory, however long it is.
@@ -138,5 +144,26 @@ impl Intercept for BodyLimit {
         let body = response.take_body();
         *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_BODY));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions() {
+        let check = |region: Option<&str>| {
+            let region = region.map(|region| aws_config::Region::new(region.to_owned()));
+            check_region(region.as_ref(), Some("hosting")).map_err(|error| error.why)
+        };
+        for good in ["us-west-2", "us-gov-west-1", "eusc-de-east-1"] {
+            assert_eq!(check(Some(good)), Ok(()));
+        }
+        let bad = check(Some("us west 2")).expect_err("no region");
+        assert_eq!(bad, "the region \"us west 2\" is not an AWS region code such as us-west-2");
+        for none in [None, Some("")] {
+            assert!(check(none).expect_err("no region").ends_with("or in the profile `hosting`"));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use aws_sdk_ecs::operation::update_service::builders::UpdateServiceFluentBuilder;
 use aws_sdk_ecs::types as sdk;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
@@ -296,19 +297,34 @@ fn container_of(found: &sdk::Container) -> Result<Container, CloudError> {
 }
 
 pub(super) async fn start(aws: &Aws) -> Result<DeploymentId, CloudError> {
-    let request = aws.ecs.update_service().cluster(aws.names.cluster()).service(aws.names.service());
-    let asked = request.desired_count(1).force_new_deployment(true).send().await;
-    let answer = asked.map_err(|e| aws.explain.error(UPDATE, &e))?;
-    let service = required(answer.service(), UPDATE, "service")?;
-    remember(aws, service.service_arn());
+    let service = update(aws, |request| request.desired_count(1).force_new_deployment(true)).await?;
     let primary = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
     required(primary.and_then(|deployment| deployment.id()?.parse().ok()), UPDATE, "new deployment")
 }
 
 pub(super) async fn stop(aws: &Aws) -> Result<(), CloudError> {
-    let request = aws.ecs.update_service().cluster(aws.names.cluster()).service(aws.names.service());
-    request.desired_count(0).send().await.map_err(|e| aws.explain.error(UPDATE, &e))?;
+    update(aws, |request| request.desired_count(0)).await?;
     Ok(())
+}
+
+async fn update(
+    aws: &Aws,
+    change: impl FnOnce(UpdateServiceFluentBuilder) -> UpdateServiceFluentBuilder,
+) -> Result<sdk::Service, CloudError> {
+    let request = aws.ecs.update_service().cluster(aws.names.cluster()).service(aws.names.service());
+    let answer = change(request).send().await.map_err(|e| aws.explain.error(UPDATE, &e))?;
+    let service = required(answer.service, UPDATE, "service")?;
+    // AWS refuses to change a deleted service; whoever does not has changed nothing that matters.
+    if service.status() == Some("INACTIVE") {
+        return Err(gone(aws, UPDATE));
+    }
+    remember(aws, service.service_arn());
+    Ok(service)
+}
+
+fn gone(aws: &Aws, what: &str) -> CloudError {
+    let why = format!("there is no service {} in the cluster {}", aws.names.service(), aws.names.cluster());
+    CloudError { kind: CloudErrorKind::Gone, what: what.to_owned(), why }
 }
 
 pub(super) async fn mark(aws: &Aws, mark: &Mark) -> Result<(), CloudError> {
@@ -332,11 +348,7 @@ async fn service_arn(aws: &Aws) -> Result<String, CloudError> {
         return Ok(arn);
     }
     let found = described(aws).await?.filter(|service| service.status() != Some("INACTIVE"));
-    let found = found.ok_or_else(|| CloudError {
-        kind: CloudErrorKind::Gone,
-        what: TAG.to_owned(),
-        why: format!("there is no service {} in the cluster {}", aws.names.service(), aws.names.cluster()),
-    })?;
+    let found = found.ok_or_else(|| gone(aws, TAG))?;
     required(found.service_arn, DESCRIBE, "ARN")
 }
 

@@ -59,7 +59,9 @@ impl Explain {
                 strange(context.raw(), &format!("longer than {} MiB", LONGEST_BODY / (1024 * 1024)))
             }
             SdkError::ResponseError(context) => strange(context.raw(), &root(error)),
-            SdkError::TimeoutError(_) => (Unreachable, format!("no answer from {}: {}", self.place, root(error))),
+            SdkError::TimeoutError(_) => {
+                (Unreachable, format!("no answer from {} in time: {}", self.place, root(error)))
+            }
             SdkError::DispatchFailure(_) => (Unreachable, self.no_way(&root(error))),
             SdkError::ConstructionFailure(_) => (Refused, format!("the request could not be made: {}", root(error))),
             other => (Refused, root(other)),

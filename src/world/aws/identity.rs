@@ -86,10 +86,10 @@ impl Keeper {
         if let Some(failure) = self.recent_failure() {
             return Err(CredentialsError::provider_error(failure));
         }
-        let Some(provider) = &self.provider else {
-            return Err(CredentialsError::not_loaded("no way to find credentials was configured"));
+        let provided = match &self.provider {
+            Some(provider) => provider.provide_credentials().await,
+            None => Err(CredentialsError::not_loaded("no way to find credentials was configured")),
         };
-        let provided = provider.provide_credentials().await;
         self.known(|known| known.remember(&provided, |error| self.explain(error)));
         provided.map_err(|error| match self.recent_failure() {
             Some(failure) => CredentialsError::provider_error(failure),
@@ -185,8 +185,8 @@ enum Searched {
 
 fn no_credentials(error: &CredentialsError, profile: &str, searched: Searched) -> NoCredentials {
     let root = root(error);
-    let nothing_there = matches!(error, CredentialsError::CredentialsNotLoaded(_))
-        || causes(error).any(|cause| cause.is::<ImdsError>());
+    let nothing_there =
+        matches!(error, CredentialsError::CredentialsNotLoaded(_)) || causes(error).any(<dyn Error>::is::<ImdsError>);
     let (unreachable, why) = if searched == Searched::OneProfile && nothing_there {
         (false, format!("the profile `{profile}` does not exist or has no credentials{}", aside(&root)))
     } else if nothing_there {
@@ -241,4 +241,54 @@ fn aside(said: &str) -> String {
 fn is_unreachable(error: &CredentialsError) -> bool {
     matches!(error, CredentialsError::ProviderTimedOut(_))
         || causes(error).any(|cause| cause.is::<ConnectorError>() || cause.to_string() == "request has timed out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(error: &CredentialsError, searched: Searched) -> String {
+        no_credentials(error, "hosting", searched).why
+    }
+
+    #[test]
+    fn what_to_do_about_missing_credentials() {
+        let expired = CredentialsError::provider_error("the SSO token has expired and cannot be refreshed");
+        assert_eq!(
+            why(&expired, Searched::OneProfile),
+            "the SSO session of the profile `hosting` has expired: sign in again with `aws sso login --profile hosting`"
+        );
+        let nobody = CredentialsError::provider_error("failed to load the cached SSO token");
+        assert_eq!(
+            why(&nobody, Searched::Everywhere),
+            "nobody is signed in with SSO for the profile `hosting`: sign in with `aws sso login --profile hosting`"
+        );
+        let other = CredentialsError::provider_error("external process exited with code 1");
+        assert_eq!(
+            why(&other, Searched::Everywhere),
+            "the profile `hosting` gives no credentials: external process exited with code 1"
+        );
+        let nothing = CredentialsError::not_loaded_no_source();
+        assert_eq!(why(&nothing, Searched::OneProfile), "the profile `hosting` does not exist or has no credentials");
+        assert!(why(&nothing, Searched::Everywhere).starts_with("there are no credentials: none in the environment"));
+    }
+
+    #[test]
+    fn a_dead_network_is_not_a_missing_sign_in() {
+        let offline = CredentialsError::provider_error(ConnectorError::io("connection refused".into()));
+        let late = CredentialsError::provider_timed_out(Duration::from_secs(5));
+        for error in [offline, late] {
+            assert!(no_credentials(&error, "hosting", Searched::Everywhere).unreachable);
+        }
+    }
+
+    #[test]
+    fn credentials_say_where_they_are_from() {
+        let mut credentials = Credentials::new("AKID", "secret", None, None, "test");
+        assert_eq!(origin(&credentials), PROFILE);
+        credentials
+            .get_property_mut_or_default::<Vec<AwsCredentialFeature>>()
+            .push(AwsCredentialFeature::CredentialsImds);
+        assert_eq!(origin(&credentials), "of the instance's role");
+    }
 }

@@ -1,4 +1,4 @@
-//! CloudWatch Logs: who is in the rooms, and what a container said last.
+//! `CloudWatch` Logs: who is in the rooms, and what a container said last.
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use jiff::Timestamp;

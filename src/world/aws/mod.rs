@@ -23,12 +23,11 @@ pub use self::logs::occupancy_line;
 use super::{Cloud, CloudError, Keys};
 use crate::domain::billed::Billed;
 use crate::domain::name::{DeploymentId, Host, Names, TargetGroupArn, TaskId};
-use crate::domain::observed::{
-    Balancer, Identity, Mark, Occupancy, Record, Secret, Service as EcsService, Target, Task,
-};
+use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 
 /// The account, region and platform that a run works on.
-#[derive(Debug)]
+///
+/// Not `Debug`: the SDK's configuration holds the text of the profiles, keys included.
 pub struct Aws {
     names: Names,
     host: Host,
@@ -78,7 +77,7 @@ impl Cloud for Aws {
         identity::identity(self).await
     }
 
-    async fn service(&self) -> Result<Option<EcsService>, CloudError> {
+    async fn service(&self) -> Result<Option<Service>, CloudError> {
         ecs::service(self).await
     }
 

@@ -1,6 +1,6 @@
 //! Route 53: the record of the platform's name.
 
-use aws_sdk_route53::types::{HostedZone, ResourceRecordSet, RrType};
+use aws_sdk_route53::types::{HostedZone, HostedZoneConfig, ResourceRecordSet, RrType};
 
 use super::Aws;
 use super::convert::at_once;
@@ -35,7 +35,7 @@ async fn zone(aws: &Aws, name: String) -> Result<Option<HostedZone>, CloudError>
     // A private zone of the same name may come first.
     let asked = aws.route53.list_hosted_zones_by_name().dns_name(&name).max_items(10).send().await;
     let answer = asked.map_err(|e| aws.explain.error(ZONES, &e))?;
-    let is_private = |zone: &HostedZone| zone.config().is_some_and(|config| config.private_zone());
+    let is_private = |zone: &HostedZone| zone.config().is_some_and(HostedZoneConfig::private_zone);
     Ok(answer.hosted_zones.into_iter().find(|zone| bare(zone.name()) == name && !is_private(zone)))
 }
 
@@ -73,15 +73,12 @@ fn bare(name: &str) -> String {
     let mut parts = name.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(code) => {
-                plain.push(char::from(code));
-                plain.push_str(&part[3..]);
-            }
-            None => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
+        if let Some(code) = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            plain.push(char::from(code));
+            plain.push_str(&part[3..]);
+        } else {
+            plain.push('\\');
+            plain.push_str(part);
         }
     }
     plain.to_ascii_lowercase()

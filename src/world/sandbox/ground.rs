@@ -49,7 +49,7 @@ impl Ground {
     }
 
     /// `None` when the load balancer has no target to pass a connection on to. It does not care for a target's health.
-    pub fn front(&self) -> Option<Front> {
+    pub(super) fn front(&self) -> Option<Front> {
         self.read(|model, now| {
             let registered = |job: &&Job| !job.is_ending(now) && job.reached(job.path.activating, now);
             let job = model.jobs.iter().rev().filter(|_| model.stack.groups == Groups::Attached).find(registered)?;

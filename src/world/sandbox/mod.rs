@@ -3,6 +3,7 @@
 mod certificates;
 mod chance;
 mod cloud;
+mod diary;
 mod dns;
 mod duplex;
 mod estate;

@@ -269,16 +269,29 @@ impl Model {
 
     /// When the scheduler tells a task to stop, as far as the asks up to `index` say.
     fn told_to_stop(&self, job: &Job, index: usize) -> Option<Timestamp> {
-        let own = self.asks.iter().position(|ask| ask.deployment.as_ref() == Some(&job.deployment))?;
-        let ask = self.asks.get(own + 1..=index)?.first()?;
+        let ask = self.unwanted(job, index)?;
         let mut rng = rng(self.seed, &format!("ecs.stop.{}", job.id));
-        let protected_until = self.rooms.iter().filter(|room| room.task == job.id).map(|room| room.until).max();
-        let protected_until = match (protected_until, job.unprotected) {
-            (Some(end), Some(lifted)) => Some(end.min(lifted)),
-            (end, _) => end,
-        };
-        let from = protected_until.map_or(ask.at, |end| end.max(ask.at));
+        let from = self.protected_until(job).map_or(ask.at, |end| end.max(ask.at));
         Some(after(from, between(&mut rng, 1_200..=2_800)))
+    }
+
+    /// The ask after which a task is not wanted any more, as far as the asks up to `index` say.
+    fn unwanted(&self, job: &Job, index: usize) -> Option<&Ask> {
+        let own = self.asks.iter().position(|ask| ask.deployment.as_ref() == Some(&job.deployment))?;
+        self.asks.get(own + 1..=index)?.first()
+    }
+
+    /// How long the sidecar protects a task from being stopped: while people are there, or until somebody lifts it.
+    fn protected_until(&self, job: &Job) -> Option<Timestamp> {
+        let last = self.rooms.iter().filter(|room| room.task == job.id).map(|room| room.until).max()?;
+        Some(job.unprotected.map_or(last, |lifted| lifted.min(last)))
+    }
+
+    /// When ECS noted in its diary that it may not stop a task.
+    pub fn not_stopped(&self, job: &Job, now: Timestamp) -> Option<Timestamp> {
+        let index = self.asks.iter().rposition(|ask| ask.at <= now)?;
+        let noted = after(self.unwanted(job, index)?.at, 3_000);
+        (self.protected_until(job)? > noted && !job.is_ending(noted)).then_some(noted)
     }
 
     /// When the next task is made. The old one stops first: the percentages are 0 and 100.

@@ -9,11 +9,8 @@ use super::words;
 use crate::domain::name::{DeploymentId, TargetGroupArn};
 use crate::domain::observed::{
     Attachment, Balancer, BalancerState, Deployment, DeploymentStatus, Listener, Record, Rollout, Secret, Service,
-    ServiceEvent, ServiceStatus, Target, Task,
+    ServiceStatus, Target, Task,
 };
-
-/// ECS shows the newest hundred lines of its diary.
-const DIARY: usize = 100;
 
 impl Model {
     pub fn service(&self, now: Timestamp) -> Option<Service> {
@@ -136,71 +133,9 @@ impl Model {
     }
 
     /// When a deployment was complete: its task ran, and was healthy everywhere.
-    fn completed(&self, id: &DeploymentId, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn completed(&self, id: &DeploymentId, now: Timestamp) -> Option<Timestamp> {
         let own = self.jobs.iter().filter(|job| job.deployment == *id);
         own.filter_map(super::task::Job::ready_at).find(|at| *at <= now)
-    }
-
-    /// The service's events, newest first.
-    fn diary(&self, now: Timestamp) -> Vec<ServiceEvent> {
-        let mut lines: Vec<(Timestamp, String)> = Vec::new();
-        for job in &self.jobs {
-            self.diary_of(job, &mut lines);
-        }
-        for ask in &self.asks {
-            let Some(id) = &ask.deployment else { continue };
-            if let Some(at) = self.completed(id, now) {
-                lines.push((at, format!("(deployment {id}) deployment completed.")));
-                lines.push((after(at, 10), "has reached a steady state.".into()));
-            }
-            if let Some(at) = self.given_up(id, now) {
-                lines.push((after(at, 1_000), format!("(deployment {id}) deployment failed: tasks failed to start.")));
-            }
-            if let Some(why) = self.story.no_placement().filter(|_| ask.desired > 0) {
-                let mut rng = rng(self.seed, &format!("ecs.placement.{id}"));
-                let at = after(ask.at, between(&mut rng, 6_000..=10_000));
-                lines.push((at, format!("was unable to place a task. Reason: {why}")));
-            }
-        }
-        lines.retain(|(at, _)| *at <= now);
-        lines.sort();
-        let events = lines.into_iter().rev().take(DIARY).map(|(at, rest)| ServiceEvent {
-            id: self.id_of(&format!("event {at} {rest}")),
-            at,
-            message: words::diary(&rest),
-        });
-        events.collect()
-    }
-
-    fn diary_of(&self, job: &super::task::Job, lines: &mut Vec<(Timestamp, String)>) {
-        let id = &job.id;
-        lines.push((after(job.created, 300), format!("has started 1 tasks: (task {id}).")));
-        let registered = job.path.activating;
-        if job.reached(registered, Timestamp::MAX) {
-            for container in self.attachments().iter().map(|a| a.container.as_str()) {
-                let line = format!("registered 1 targets in (target-group {})", words::group(container));
-                lines.push((job.at(registered), line));
-            }
-        }
-        if let Some((_, super::task::Fault::Unreached)) = job.path.fate
-            && let Some(at) = job.path.reached.get("jvb").filter(|at| job.reached(**at, Timestamp::MAX))
-        {
-            let group = words::group("jvb");
-            let why = "due to (reason Health checks failed).";
-            lines.push((job.at(*at), format!("(port 10000) is unhealthy in (target-group {group}) {why}")));
-        }
-        let Some(ending) = &job.ending else { return };
-        if ending.draining > 0 {
-            lines.push((ending.at, "has begun draining connections on 1 tasks.".into()));
-            for container in self.attachments().iter().map(|a| a.container.as_str()) {
-                let line = format!("deregistered 1 targets in (target-group {})", words::group(container));
-                lines.push((after(ending.at, 200), line));
-            }
-        }
-        if ending.fault.is_none() {
-            lines.push((ending.at, format!("has stopped 1 running tasks: (task {id}).")));
-            lines.push((after(ending.stopped(), 500), "has reached a steady state.".into()));
-        }
     }
 }
 

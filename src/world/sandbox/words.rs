@@ -86,3 +86,8 @@ pub(super) fn group(container: &str) -> TargetGroupArn {
 pub(super) fn diary(rest: &str) -> String {
     format!("(service {SERVICE}) {rest}")
 }
+
+/// The line about a task that people are using.
+pub(super) fn protected(deployment: &DeploymentId) -> String {
+    format!("(service {SERVICE}, taskSet {deployment}) was unable to scale in due to (reason 1 tasks under protection)")
+}

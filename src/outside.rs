@@ -1,0 +1,111 @@
+//! Builds the world that the options ask for: AWS and the network, or a story of the sandbox.
+
+use std::path::PathBuf;
+
+use crate::cli::Options;
+use crate::clock::Clock;
+use crate::config::{Config, Environment};
+use crate::domain::name::Names;
+use crate::error::{Failure, Kind};
+use crate::world::aws::{self, Settings};
+use crate::world::net::Internet;
+use crate::world::sandbox::store::{Store, StoreError};
+use crate::world::sandbox::{Handle, Story, world};
+use crate::world::terraform::{self, Program};
+use crate::world::{Trust, World};
+
+/// A world, and what is to be kept of it when the command is over.
+pub struct Outside {
+    pub world: World,
+    played: Option<(Store, Handle)>,
+}
+
+impl Outside {
+    pub async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
+        match options.story() {
+            Some(name) => Self::play(story(name)?, options.seed, environment),
+            None => Ok(Self { world: real(config, environment).await?, played: None }),
+        }
+    }
+
+    fn play(story: Story, seed: Option<u64>, environment: &Environment) -> Result<Self, Failure> {
+        let store = store(environment)?;
+        let saved = store.load(story)?;
+        let (world, handle) = world(story, saved, seed.unwrap_or(0));
+        Ok(Self { world, played: Some((store, handle)) })
+    }
+
+    /// What keeps the story for the next command.
+    pub fn keeper(&self) -> impl Fn() -> Result<(), Failure> + use<> {
+        let played = self.played.clone();
+        move || match &played {
+            Some((store, handle)) => Ok(store.save(&handle.saved())?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where the stories of the sandbox are kept between two commands.
+pub fn store(environment: &Environment) -> Result<Store, Failure> {
+    let folder = environment.path("MEETCTL_STATE_DIR").or_else(|| environment.state_folder());
+    folder.map(Store::new).ok_or_else(|| {
+        Failure::new(Kind::Configuration, "there is no folder to keep the sandbox in")
+            .because("neither MEETCTL_STATE_DIR nor XDG_STATE_HOME nor HOME is set")
+            .next("set MEETCTL_STATE_DIR to a folder")
+    })
+}
+
+/// A story by its name; without one, the platform at rest.
+pub fn story(name: &str) -> Result<Story, Failure> {
+    if name.is_empty() {
+        return Ok(Story::default());
+    }
+    Story::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("the sandbox has no story {name:?}")).next("`meetctl sandbox` lists them")
+    })
+}
+
+async fn real(config: &Config, environment: &Environment) -> Result<World, Failure> {
+    let settings = Settings {
+        names: Names::new(config.name.clone()),
+        host: config.host()?.clone(),
+        region: Some(config.region.clone()),
+        profile: config.profile.clone(),
+    };
+    let cloud = aws::cloud(settings).await?;
+    Ok(World {
+        terraform: Box::new(Program::new(terraform::Settings {
+            platform: config.name.clone(),
+            domain: config.host()?.clone(),
+            region: config.region.clone(),
+            environment: environment.variables.clone(),
+            data: folder(environment.data_folder(), "XDG_DATA_HOME")?,
+            cache: folder(environment.cache_folder(), "XDG_CACHE_HOME")?.join("terraform"),
+            own: config.terraform_dir.clone(),
+            variables: config.terraform_variables.clone(),
+            keys: cloud.keys(),
+        })),
+        cloud: Box::new(cloud),
+        net: Box::new(Internet),
+        clock: Clock::system(),
+        trust: Trust::browsers().and_private(config.private_roots()?),
+    })
+}
+
+fn folder(found: Option<PathBuf>, variable: &str) -> Result<PathBuf, Failure> {
+    found.ok_or_else(|| {
+        Failure::new(Kind::Configuration, "there is no folder to work in")
+            .because(format!("neither {variable} nor HOME is set"))
+            .next(format!("set {variable} to a folder"))
+    })
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let why = std::error::Error::source(&error).map(ToString::to_string);
+        let failure = Self::new(Kind::Configuration, error.to_string()).next(
+            "set the story back with `meetctl sandbox --reset STORY`, or set MEETCTL_STATE_DIR to another folder",
+        );
+        why.into_iter().fold(failure, Self::because)
+    }
+}
