@@ -28,6 +28,7 @@ pub struct Cli {
 
 /// What every subcommand understands.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[command(next_help_heading = "Global options")]
 pub struct Options {
     #[command(flatten)]

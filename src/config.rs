@@ -27,6 +27,7 @@ use crate::probe::{Limits, Sight};
 
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
 #[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "the comments are help texts, in clap's own style")]
 pub struct Flags {
     /// The project's file, instead of `meetctl.toml` in this folder or above [env: MEETCTL_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
@@ -277,9 +278,15 @@ impl Values {
             idle: self.must("session.idle", |raw| span(raw.text()?))?,
             dns_servers: self.read("dns.servers", servers)?.unwrap_or_default(),
             dns_port: self.must("dns.port", Raw::port)?,
-            ca_file: self.read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside("tls.ca_file", &p, folder)),
-            terraform_dir: self.read("terraform.dir", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside("terraform.dir", &p, folder)),
-            terraform_variables: self.read("terraform.variables", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside("terraform.variables", &p, folder)),
+            ca_file: self
+                .read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?
+                .map(|p| self.beside("tls.ca_file", &p, folder)),
+            terraform_dir: self
+                .read("terraform.dir", |raw| raw.text().map(PathBuf::from))?
+                .map(|p| self.beside("terraform.dir", &p, folder)),
+            terraform_variables: self
+                .read("terraform.variables", |raw| raw.text().map(PathBuf::from))?
+                .map(|p| self.beside("terraform.variables", &p, folder)),
             media: self.must("probe.media", Raw::switch)?,
             https_port: self.must("probe.https_port", Raw::port)?,
             occupancy: self.must("occupancy.source", counted)?,

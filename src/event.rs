@@ -12,7 +12,7 @@ use crate::domain::changes::{Changes, Wanted};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
-use crate::domain::level::Level;
+use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::said::Said;
@@ -128,7 +128,7 @@ impl Event {
             Self::Warning { .. } => "Something that is not wrong yet.",
             Self::Note { .. } => "A sentence worth telling while the work goes on.",
             Self::Answer(_) => {
-                "What was asked for. `answer` says which: `status`, `health`, `why`, `config`, `stories` or `text`."
+                "What was asked for. `answer` says which: `status`, `health`, `why`, `settled`, `costs`, `config`, `stories` or `text`."
             }
             Self::Finished { .. } => "Last, when the job was done, whatever its answer.",
             Self::Failed { .. } => "Last, when the job could not be done: what, why, and what to do next.",
@@ -138,10 +138,11 @@ impl Event {
     /// The level of the platform that the event tells of.
     fn level(&self) -> Option<&'static str> {
         match self {
-            Self::Answer(answer) => match answer.as_ref() {
-                Answer::Status(status) => Some(status.standing.name()),
-                _ => None,
-            },
+            Self::Planned { plan: Plan { to: Goal::Running, steps }, .. } if steps.is_empty() => {
+                Some(Level::Running.name())
+            }
+            Self::Answer(answer) if let Answer::Status(status) = answer.as_ref() => Some(status.standing.name()),
+            Self::Answer(answer) if let Answer::Settled(settled) = answer.as_ref() => Some(settled.level.name()),
             _ => None,
         }
     }
@@ -149,6 +150,7 @@ impl Event {
 
 /// The answer of a subcommand.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a run, and it is boxed in its event")]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     Status(Status),

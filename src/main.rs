@@ -87,7 +87,8 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
             result = command.run(&cx) => result,
             never = asked.listen(&cx.stop, &cx.say) => match never {},
         };
-        cx.say.finish(asked.named(result).and_then(|outcome| keep().map(|()| outcome)))
+        let kept = keep();
+        cx.say.finish(asked.named(result).and_then(|outcome| kept.map(|()| outcome)))
     };
     let pace = options.story().and_then(|_| options.pace());
     paced(pace, render::tell(work, said, &options.look(environment), clock)).await

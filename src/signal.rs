@@ -35,9 +35,9 @@ impl Asked {
 
     /// The engine knows that it was asked to stop, not by which signal.
     pub fn named(&self, result: Result<Outcome, Failure>) -> Result<Outcome, Failure> {
-        result.map_err(|failure| match (failure.kind, self.0.get()) {
-            (Kind::Interrupted | Kind::Terminated, Some(kind)) => Failure { kind, ..failure },
-            _ => failure,
+        result.map_err(|failure| match self.0.get() {
+            Some(kind) if failure.kind == Kind::Interrupted => Failure { kind, ..failure },
+            Some(_) | None => failure,
         })
     }
 }

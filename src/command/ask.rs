@@ -61,7 +61,8 @@ fn nobody(deed: &str) -> Failure {
 }
 
 fn declined() -> Failure {
-    Failure::new(Kind::Refused, "not agreed to").next("nothing was changed; run the same command again to be asked again")
+    Failure::new(Kind::Refused, "not agreed to")
+        .next("nothing was changed; run the same command again to be asked again")
 }
 
 #[cfg(test)]

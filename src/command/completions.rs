@@ -3,7 +3,7 @@
 use clap_complete::Shell;
 
 use super::Desk;
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::event::Answer;
 
 /// Write completions for a shell to stdout
@@ -14,9 +14,9 @@ pub struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
+pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut desk.tree.clone(), "meetctl", &mut script);
     desk.say.answer(Answer::Text { text: String::from_utf8_lossy(&script).into_owned() });
-    Ok(Outcome::Done)
+    Outcome::Done
 }

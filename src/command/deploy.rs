@@ -87,7 +87,8 @@ const ZONES: u32 = 2;
 /// The plan; `None` when there is no state bucket, and nothing that one could have known of.
 async fn planned(args: &Args, cx: &Context, job: Job<'_>, seen: &Observed) -> Result<Option<Planned>, Failure> {
     let data = if args.allow_destroying_data { Data::MayGo } else { Data::Stays };
-    let adopt_recordings = args.adopt_recordings || (seen.service.is_absent() && cx.world.cloud.recordings().await?.is_some());
+    let adopt_recordings =
+        args.adopt_recordings || (seen.service.is_absent() && cx.world.cloud.recordings().await?.is_some());
     let wanted = Wanted::Deployed { adopt_recordings, data };
     match engine::preview(job, wanted, seen).await {
         // The list of tags may name a bucket for a while after it was deleted.

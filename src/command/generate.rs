@@ -31,7 +31,7 @@ enum Page {
     Events,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
+pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
     let text = match args.page {
         Page::Cli => cli(&desk.tree),
         Page::Configuration => configuration(),
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
         Page::Events => events(),
     };
     desk.say.answer(Answer::Text { text });
-    Ok(Outcome::Done)
+    Outcome::Done
 }
 
 fn cli(tree: &clap::Command) -> String {

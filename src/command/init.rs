@@ -272,3 +272,33 @@ source = "sidecar"
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_the_aws_tools_is_asked() {
+        let text = "[default]\nregion = us-east-1\n\n[profile hosting]\nsso_account_id=111122223333\nregion=eu-west-1\n[sso-session x]\nregion = nowhere\n";
+        let of = |region: &str, account: Option<&str>| Aws {
+            region: Some(region.into()),
+            account: account.map(str::to_owned),
+        };
+        assert_eq!(Aws::read(text, "default"), of("us-east-1", None));
+        assert_eq!(Aws::read(text, "hosting"), of("eu-west-1", Some("111122223333")));
+        assert_eq!(Aws::read(text, "other"), Aws::default());
+    }
+
+    #[test]
+    fn questions_are_asked_until_the_answer_makes_sense() {
+        let mut person = Person { input: &b"https://x\n  meet.example.org \n\n\n"[..], output: Vec::new() };
+        let host: Option<Host> = person.ask("Name", None).expect("readable");
+        assert_eq!(host.expect("an answer").as_str(), "meet.example.org");
+        let region: Option<Region> = person.ask("Region", Some("us-west-2")).expect("readable");
+        assert_eq!(region.expect("what was offered").as_str(), "us-west-2");
+        assert_eq!(person.ask::<AccountId>("Account", None).expect("readable"), None);
+        assert_eq!(person.ask::<AccountId>("Account", None).expect("the end"), None);
+        let said = String::from_utf8(person.output).expect("text");
+        assert!(said.contains("is not a host name") && said.contains("Region [us-west-2]: "), "{said}");
+    }
+}

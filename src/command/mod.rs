@@ -137,9 +137,9 @@ impl AtDesk {
             Self::Config(args) => config::run(args, desk),
             Self::Init(args) => init::run(args, desk),
             Self::Sandbox(args) => sandbox::run(args, desk),
-            Self::Completions(args) => completions::run(args, desk),
+            Self::Completions(args) => Ok(completions::run(args, desk)),
             Self::Man(args) => man::run(args, desk),
-            Self::Generate(args) => generate::run(args, desk),
+            Self::Generate(args) => Ok(generate::run(args, desk)),
         }
     }
 }

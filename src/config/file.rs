@@ -35,8 +35,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Found>, ConfigError> {
         return Err(unreadable("it is larger than 1 MiB".into()));
     }
     let text = String::from_utf8(bytes).map_err(|e| {
-        let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
-        unreadable(format!("line {line} is not UTF-8 text"))
+        let good = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
+        unreadable(format!("line {} is not UTF-8 text", 1 + good.matches('\n').count()))
     })?;
     parse(path, &text)
 }
@@ -104,7 +104,7 @@ impl Place<'_> {
     }
 
     fn line(&self, at: usize) -> usize {
-        1 + self.before(at).bytes().filter(|b| *b == b'\n').count()
+        1 + self.before(at).matches('\n').count()
     }
 
     fn before(&self, at: usize) -> &str {

@@ -501,6 +501,10 @@ fn steady(seen: &Observed) -> Verdict {
         return Verdict::Holds;
     }
     match &seen.run.healthy_since {
+        // A single look cannot wait for the second one.
+        _ if seen.run.asked.is_none() => {
+            Verdict::Warns("the task is young: its Java services call themselves healthy early".into())
+        }
         Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
         Some((id, since)) if *id == task.id => {
             Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
@@ -515,12 +519,13 @@ fn targets_healthy(seen: &Observed) -> Verdict {
             return Verdict::Fails("the service is attached to no target group".into());
         }
         let address = seen.task().and_then(|t| t.address);
+        let long_healthy = has_long_been_healthy(seen);
         worst(groups.iter().map(|group| {
             let label = format!("{}:{}", group.container, group.port);
-            target_of(&group.targets, address).map_or_else(
-                || Verdict::Waits(format!("{label}: the task is not registered yet")),
-                |target| target_healthy(&label, target),
-            )
+            match target_of(&group.targets, address) {
+                None => Verdict::Waits(format!("{label}: the task is not registered yet")),
+                Some(target) => target_healthy(&label, target, long_healthy),
+            }
         }))
     })
 }
@@ -533,11 +538,24 @@ fn target_of(targets: &[Target], task: Option<IpAddr>) -> Option<&Target> {
     }
 }
 
-fn target_healthy(label: &str, target: &Target) -> Verdict {
+/// A task that calls itself healthy for this long, and is still unhealthy to the load balancer, will stay so.
+const LONG_HEALTHY: Duration = Duration::from_secs(90);
+
+fn has_long_been_healthy(seen: &Observed) -> bool {
+    let Some(task) = seen.task().filter(|t| t.is_running() && t.health == Health::Healthy) else { return false };
+    let watched = seen.run.healthy_since.as_ref().filter(|(id, _)| *id == task.id).map(|(_, since)| *since);
+    let settled = task.started.map(|at| at + SETTLED);
+    [watched, settled].into_iter().flatten().any(|since| between(since, seen.at) >= LONG_HEALTHY)
+}
+
+fn target_healthy(label: &str, target: &Target, long_healthy: bool) -> Verdict {
     let reason = target.reason.as_deref().unwrap_or("no reason given");
     match target.state {
         TargetState::Healthy => Verdict::Holds,
         TargetState::Initial => Verdict::Waits(format!("{label}: initial ({reason})")),
+        TargetState::Unhealthy if long_healthy => Verdict::Fails(format!(
+            "{label}: the containers call themselves healthy, and the load balancer finds the task unhealthy ({reason})"
+        )),
         TargetState::Unhealthy => Verdict::Waits(format!("{label}: unhealthy ({reason})")),
         TargetState::Unused => Verdict::Waits(format!("{label}: unused ({reason})")),
         TargetState::Draining => Verdict::Waits(format!("{label}: draining ({reason})")),
@@ -672,6 +690,10 @@ fn stopped(seen: &Observed) -> Verdict {
         Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
         Reading::Present(service) if service.desired > 0 => {
             Verdict::Waits(format!("the desired count is {}", service.desired))
+        }
+        // A task that moves from one of ECS's lists to the other is in neither for a moment.
+        Reading::Present(service) if live == 0 && service.running + service.pending > 0 => {
+            Verdict::Waits(format!("ECS still counts {} task(s)", service.running + service.pending))
         }
         Reading::Present(_) | Reading::Absent if live > 0 => Verdict::Waits(format!("{live} task(s) still stopping")),
         Reading::Present(_) | Reading::Absent => Verdict::Holds,

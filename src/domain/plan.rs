@@ -63,7 +63,7 @@ pub struct Plan {
 /// Why nothing is planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("{until} could not be judged")]
+    #[error("cannot tell whether {until}")]
     Blind { until: Condition, because: Blindness, why: String },
     #[error("people are in a meeting: {participants} in {conferences} room(s)")]
     MeetingInProgress { participants: u32, conferences: u32 },
@@ -92,7 +92,7 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
             Verdict::Unseen(Unreadable { because: Blindness::NotAsked, why }) => {
                 steps.push(Step { until, action: None, why });
             }
-            Verdict::Unseen(_) if until == Condition::RoomsEmpty => {
+            Verdict::Unseen(_) if until == Condition::RoomsEmpty && policy.meetings == Meetings::Await => {
                 steps.push(Step { until, action: None, why: verdict.to_string() });
             }
             Verdict::Unseen(unseen) => {
@@ -118,6 +118,8 @@ fn refuse_to_cut_a_meeting(
     }
     match verdict {
         Verdict::Holds | Verdict::Warns(_) => Ok(()),
+        // Without the service and its tasks there is more to say than that people cannot be seen.
+        Verdict::Unseen(_) if seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some() => Ok(()),
         Verdict::Unseen(unseen) => Err(Refusal::MeetingUnknown { why: unseen.why.clone() }),
         Verdict::Waits(why) | Verdict::Fails(why) => match people(seen) {
             Ok(line) => {

@@ -171,6 +171,10 @@ fn unhealthy_is_not_healthy() {
     let mut seen = running();
     let Reading::Present(groups) = &mut seen.targets else { panic!("no targets") };
     groups[0].targets[0].state = TargetState::Unhealthy;
+    // What its containers have long called healthy will not become reachable by waiting.
+    assert!(matches!(Condition::TargetsHealthy.judge(&seen, &policy()), Verdict::Fails(_)));
+    let Reading::Present(tasks) = &mut seen.tasks else { panic!("no tasks") };
+    tasks[0].started = Some(ago(60));
     assert_eq!(
         Condition::TargetsHealthy.judge(&seen, &policy()),
         Verdict::Waits("web:8000: unhealthy (no reason given)".into())
@@ -245,6 +249,8 @@ fn a_young_health_is_believed_after_fifteen_seconds() {
     let Reading::Present(tasks) = &mut seen.tasks else { panic!("no tasks") };
     tasks[0].started = Some(ago(40));
     let id = tasks[0].id.clone();
+    assert!(matches!(Condition::Steady.judge(&seen, &policy()), Verdict::Warns(_)), "a single look only warns");
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(600) });
     seen.run.healthy_since = Some((id.clone(), ago(10)));
     assert!(matches!(Condition::Steady.judge(&seen, &policy()), Verdict::Waits(_)));
     seen.run.healthy_since = Some((id, now() - SignedDuration::try_from(STEADY).expect("seconds")));

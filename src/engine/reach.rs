@@ -211,7 +211,7 @@ async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -
         .then(|| start_failure(seen))
         .flatten();
     let Some(cause) = cause else {
-        let failure = Failure::new(Kind::Broken, format!("it does not hold that {until}")).because(why);
+        let failure = Failure::new(Kind::Broken, format!("not true: {until}")).because(why);
         return until.advice().iter().fold(failure, |failure, &next| failure.next(next));
     };
     let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone());
@@ -228,9 +228,8 @@ pub async fn log_of(world: &World, cause: &Cause) -> Result<Option<LogTail>, Fai
 }
 
 fn timed_out(until: Condition, after: Duration, awaited: &str) -> Failure {
-    let failure =
-        Failure::new(Kind::TimedOut, format!("after {} s it still does not hold that {until}", after.as_secs()))
-            .because(awaited.to_owned());
+    let failure = Failure::new(Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs()))
+        .because(awaited.to_owned());
     until
         .advice()
         .iter()

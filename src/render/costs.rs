@@ -57,7 +57,11 @@ pub(super) fn costs(of: &Costs, page: &Page) -> String {
         of.month.egress_gb,
         cents(each.into())
     );
-    let _ = writeln!(out, "Rates: {}. Traffic is an upper bound, all cameras on. Not counted: {}.", of.rates, of.not_counted);
+    let _ = writeln!(
+        out,
+        "Rates: {}. Traffic is an upper bound, all cameras on. Not counted: {}.",
+        of.rates, of.not_counted
+    );
     out
 }
 

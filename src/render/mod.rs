@@ -19,7 +19,7 @@ pub use self::json::Json;
 pub use self::plain::Plain;
 pub use self::quiet::Quiet;
 pub use self::style::{Page, Style};
-pub use self::tty::Tty;
+pub use self::tty::{Screen, Tty};
 use crate::clock::Clock;
 use crate::error::{Failure, Kind};
 use crate::event::Stamped;
@@ -111,10 +111,14 @@ fn choose(look: &Look, clock: Clock) -> Box<dyn Render> {
         Form::Quiet => Box::new(Quiet::new(out, Out::new(io::stderr()), look.answer, look.talk)),
         Form::Plain => Box::new(Plain::new(out, Out::new(io::stderr()), look.answer, look.talk, clock)),
         Form::Tty => {
-            let target = indicatif::ProgressDrawTarget::stderr();
             let fallback = look.talk.width;
-            let width = move || style::width_of_stderr().unwrap_or(fallback);
-            Box::new(Tty::new(target, Box::new(width), out, look.answer, look.talk.style, clock))
+            let screen = Screen {
+                target: indicatif::ProgressDrawTarget::stderr(),
+                width: Box::new(move || style::width_of_stderr().unwrap_or(fallback)),
+                err: Out::new(io::stderr()),
+                style: look.talk.style,
+            };
+            Box::new(Tty::new(screen, out, look.answer, clock))
         }
     }
 }

@@ -43,7 +43,8 @@ impl Plain {
         match &event.event {
             Event::Hello { .. } => self.begun = event.at,
             Event::StepStarted { until, limit } => {
-                self.waiting = Some(Waiting { until: *until, since: event.at, limit: *limit, note: None });
+                let note = words::awaited(self.plan.as_ref(), *until);
+                self.waiting = Some(Waiting { until: *until, since: event.at, limit: *limit, note });
             }
             Event::StepProgress { note, .. } => {
                 if let Some(waiting) = &mut self.waiting {
@@ -51,7 +52,16 @@ impl Plain {
                 }
             }
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
-            _ => {}
+            Event::Planned { .. }
+            | Event::ServiceSaid { .. }
+            | Event::ChangesPlanned { .. }
+            | Event::TerraformSaid { .. }
+            | Event::Question { .. }
+            | Event::Warning { .. }
+            | Event::Note { .. }
+            | Event::Answer(_)
+            | Event::Finished { .. }
+            | Event::Failed { .. } => {}
         }
     }
 }
@@ -68,6 +78,13 @@ impl Render for Plain {
                     }
                 }
                 self.plan = Some(plan.clone());
+            }
+            Event::StepStarted { limit, .. } => {
+                if let Some(Waiting { until, note, .. }) = &self.waiting {
+                    let note = note.as_ref().map_or(String::new(), |n| format!(": {n}"));
+                    let text = format!("waiting: {until}{note} (limit {})", words::duration(*limit));
+                    self.line(event.at, &text);
+                }
             }
             Event::Answer(answer) => self.out.write(&table::answer(answer, event.at, &self.answer)),
             Event::Failed { failure, .. } => self.err.write(&table::failure(failure, &self.talk)),

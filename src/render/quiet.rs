@@ -20,10 +20,10 @@ impl Quiet {
 
 impl Render for Quiet {
     fn event(&mut self, event: &Stamped) {
-        match &event.event {
-            Event::Answer(answer) => self.out.write(&table::answer(answer, event.at, &self.answer)),
-            Event::Failed { failure, .. } => self.err.write(&table::failure(failure, &self.talk)),
-            _ => {}
+        if let Event::Answer(answer) = &event.event {
+            self.out.write(&table::answer(answer, event.at, &self.answer));
+        } else if let Event::Failed { failure, .. } = &event.event {
+            self.err.write(&table::failure(failure, &self.talk));
         }
     }
 

@@ -22,6 +22,7 @@ pub struct Tty {
     rows: Vec<Row>,
     plan: Option<Plan>,
     out: Out,
+    err: Out,
     answer: Page,
     style: Style,
     width: Box<dyn Fn() -> usize>,
@@ -51,27 +52,35 @@ enum State {
     Left,
 }
 
+/// The terminal to draw on.
+pub struct Screen {
+    pub target: ProgressDrawTarget,
+    /// How many columns it has now.
+    pub width: Box<dyn Fn() -> usize>,
+    /// Where lines that stay are written.
+    pub err: Out,
+    pub style: Style,
+}
+
 impl Tty {
-    pub fn new(
-        target: ProgressDrawTarget,
-        width: Box<dyn Fn() -> usize>,
-        out: Out,
-        answer: Page,
-        style: Style,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(screen: Screen, out: Out, answer: Page, clock: Clock) -> Self {
+        let Screen { target, width, err, style } = screen;
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, rows: Vec::new(), plan: None, out, answer, style, width, clock, begun: clock.now(), turns: 0 }
+        let begun = clock.now();
+        Self { bars, rows: Vec::new(), plan: None, out, err, answer, style, width, clock, begun, turns: 0 }
     }
 
-    fn say(&self, text: &str) {
-        let _ = self.bars.println(text);
+    /// Writes above the rows. Not with the bars' own `println`, which fills its lines with spaces.
+    fn say(&mut self, text: &str) {
+        let err = &mut self.err;
+        self.bars.suspend(|| err.write(&format!("{text}\n")));
     }
 
     /// A line of talk that stays above the rows.
-    fn say_line(&self, tone: Tone, text: &str) {
+    fn say_line(&mut self, tone: Tone, text: &str) {
         for line in super::style::wrap(text, (self.width)().max(20)) {
-            self.say(&self.style.paint(tone, &line));
+            let line = self.style.paint(tone, &line);
+            self.say(&line);
         }
     }
 
@@ -134,7 +143,8 @@ impl Tty {
             self.bars.remove(&row.bar);
         }
         for row in rows {
-            self.say(&row.text(self.style, width, now, self.turns));
+            let text = row.text(self.style, width, now, self.turns);
+            self.say(&text);
         }
     }
 }
@@ -156,20 +166,20 @@ impl Row {
             State::Done(Some(took)) => words::duration(*took),
             State::Later | State::Done(None) | State::Failed | State::Left => String::new(),
         };
-        let sentence = match (self.action, &self.state) {
-            (Some(action), State::Later) => format!("{} ({action})", self.until),
-            _ => self.until.to_string(),
+        let sentence = match self.action.filter(|_| matches!(self.state, State::Later)) {
+            Some(action) => format!("{} ({action})", self.until),
+            None => self.until.to_string(),
         };
         // One column stays free: some terminals wrap when the last one is written.
         let room = width.saturating_sub(HEAD + time.chars().count() + 2);
         let head = style.paint(tone, &format!("{symbol} {word:<8}"));
         let line = format!("{head} {:<room$} {time}", fit(&sentence, room));
-        match (&self.note, &self.state) {
-            (Some(note), State::Waiting { .. } | State::Failed) => {
+        match self.note.as_ref().filter(|_| matches!(self.state, State::Waiting { .. } | State::Failed)) {
+            Some(note) => {
                 let note = style.paint(Tone::Dim, &fit(note, width.saturating_sub(HEAD + 1)));
                 format!("{}\n{:HEAD$}{note}", line.trim_end(), "")
             }
-            _ => line.trim_end().to_owned(),
+            None => line.trim_end().to_owned(),
         }
     }
 }
@@ -189,8 +199,9 @@ impl Render for Tty {
             Event::Planned { observed, plan } => self.planned(observed, plan),
             Event::StepStarted { until, limit } => {
                 let state = State::Waiting { since: event.at, limit: *limit };
+                let why = words::awaited(self.plan.as_ref(), *until);
                 let row = self.row_or_new(*until);
-                (row.state, row.note) = (state, None);
+                (row.state, row.note) = (state, why);
             }
             Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(words::clean(note)),
             Event::StepFinished { until, took } => self.row_or_new(*until).state = State::Done(Some(*took)),
@@ -200,7 +211,8 @@ impl Render for Tty {
             }
             Event::ServiceSaid { at, message } => {
                 let text = format!("  ECS {} {}", at.strftime("%H:%M:%S UTC"), words::clean(message));
-                self.say(&self.style.paint(Tone::Dim, &fit(&text, (self.width)().saturating_sub(1).max(20))));
+                let text = fit(&text, (self.width)().saturating_sub(1).max(20));
+                self.say(&self.style.paint(Tone::Dim, &text));
             }
             Event::ChangesPlanned { .. } | Event::TerraformSaid { .. } => {
                 if let Some(text) = words::event(&event.event) {
@@ -209,10 +221,13 @@ impl Render for Tty {
             }
             Event::Question { question } => self.say_line(Tone::Strong, &words::clean(question)),
             Event::Warning { message } => {
-                self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)))
+                self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)));
             }
             Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
             Event::Answer(answer) => {
+                if !self.rows.iter().any(|row| matches!(row.state, State::Waiting { .. })) {
+                    self.rest();
+                }
                 let text = table::answer(answer, event.at, &self.answer);
                 let out = &mut self.out;
                 self.bars.suspend(|| out.write(&text));
@@ -225,7 +240,8 @@ impl Render for Tty {
             }
             Event::Failed { failure, .. } => {
                 self.rest();
-                self.say(table::failure(failure, &Page { width: (self.width)(), style: self.style }).trim_end());
+                let page = Page { width: (self.width)(), style: self.style };
+                self.say(table::failure(failure, &page).trim_end());
             }
         }
         self.draw();

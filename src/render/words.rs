@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::action::Action;
 use crate::domain::changes::Changes;
-use crate::domain::condition::Verdict;
+use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::{Cost, Money};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Observed, Reading};
@@ -153,6 +153,12 @@ fn price(plan: &Plan, observed: &Observed) -> String {
             format!("costs {now} now, then {}", cost(&Cost::of(&after)))
         }
     }
+}
+
+/// Why a condition did not hold when it was planned; nothing when that is about to be changed.
+pub fn awaited(plan: Option<&Plan>, until: Condition) -> Option<String> {
+    let step = plan?.steps.iter().find(|s| s.until == until && s.action.is_none())?;
+    Some(clean(&step.why))
 }
 
 /// How a job ended, in one sentence; nothing when its answer says it all.

@@ -4,10 +4,59 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::{CommandFactory, Parser};
+use meetctl::cli::Cli;
+use meetctl::clock::Clock;
+use meetctl::command::{Command, Desk};
 use meetctl::config::{Config, ConfigError, Environment, Flags, parse_file};
-use meetctl::error::{Failure, Kind};
+use meetctl::error::{Failure, Kind, Outcome};
+use meetctl::event::Events;
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+/// Runs `meetctl init` in the project's folder, with nobody to ask.
+fn init(house: &House, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Outcome, Failure> {
+    let cli = Cli::try_parse_from([&["meetctl", "init"], arguments].concat()).expect("right usage");
+    let Command::AtDesk(command) = &cli.command else { panic!("init needs no platform") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _inside = runtime.enter();
+    let (say, _said) = Events::new(Clock::system());
+    command.run(&Desk {
+        say,
+        flags: cli.options.flags.clone(),
+        environment: house.environment(variables),
+        tree: Cli::command(),
+        sandbox: false,
+        seed: None,
+        interactive: false,
+    })
+}
+
+#[test]
+fn init_writes_what_can_be_read_and_spares_what_is_there() {
+    let house = House::new();
+    let none = Flags::default();
+    let file = house.root.path().join("project/deep/down/meetctl.toml");
+    assert_eq!(init(&house, &[], &[]).expect_err("no domain").kind, Kind::Usage);
+    assert_eq!(init(&house, &["--domain", "192.0.2.1"], &[]).expect_err("an address").kind, Kind::Usage);
+    assert!(!file.exists());
+
+    fs::create_dir(house.root.path().join("home/.aws")).expect("a folder");
+    let aws = "[profile hosting]\nsso_account_id = 111122223333\nregion = eu-west-1\n";
+    fs::write(house.root.path().join("home/.aws/config"), aws).expect("a file");
+    let done = init(&house, &["--domain", "meet.example.org"], &[("AWS_PROFILE", "hosting")]);
+    assert_eq!(done.expect("enough is known"), Outcome::Done);
+    let config = house.load(&[], &none).expect("it can be read");
+    assert_eq!(config.host().expect("a domain").as_str(), "meet.example.org");
+    assert_eq!((config.region.as_str(), config.profile.as_deref()), ("eu-west-1", Some("hosting")));
+    assert_eq!(config.account.map(|a| a.to_string()).as_deref(), Some("111122223333"));
+
+    let before = fs::read_to_string(&file).expect("a file");
+    let refused = init(&house, &["--domain", "other.example.org"], &[]).expect_err("there is one");
+    assert_eq!((refused.kind, fs::read_to_string(&file).expect("a file")), (Kind::Configuration, before));
+    init(&house, &["--domain", "other.example.org", "--force"], &[]).expect("told to");
+    assert_eq!(house.load(&[], &none).expect("good").host().expect("a domain").as_str(), "other.example.org");
+}
 
 /// A home and a project in it.
 struct House {
@@ -168,7 +217,7 @@ fn the_sandbox_has_its_own_platform() {
 
 #[test]
 fn nonsense_is_named_with_its_place_and_its_remedy() {
-    let mut said = String::new();
+    let mut said = Vec::new();
     for text in [
         "[platform]\ndomian = \"meet.example.org\"",
         "[platfrom]\ndomain = \"meet.example.org\"",
@@ -204,9 +253,9 @@ fn nonsense_is_named_with_its_place_and_its_remedy() {
         let house = House::new();
         let (kind, failure) = house.project(text).failure(&[], &Flags::default());
         assert_eq!(kind, Kind::Configuration, "{text}");
-        said += &format!("{text:?}\n    {}\n", failure.replace(" | ", "\n    "));
+        said.push(format!("{text:?}\n    {}", failure.replace(" | ", "\n    ")));
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!("nonsense", said.join("\n"));
 }
 
 #[test]

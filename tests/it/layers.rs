@@ -14,11 +14,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("world", &["domain", "clock"]),
     ("probe", &["world", "domain", "clock"]),
     ("engine", &["domain", "probe", "world", "event", "error", "clock"]),
-    ("config", &["domain", "error", "probe"]),
+    ("config", &["domain", "error", "event", "probe"]),
     ("render", &["event", "error", "domain", "clock"]),
     ("outside", &["cli", "config", "domain", "error", "world", "clock"]),
     ("command", &["cli", "outside", "config", "domain", "engine", "error", "event", "probe", "world", "clock"]),
-    ("cli", &["command", "config", "domain"]),
+    ("cli", &["command", "config", "domain", "render"]),
 ];
 
 #[test]

@@ -5,5 +5,6 @@ mod contract;
 mod layers;
 mod probes;
 mod render;
+mod replies;
 mod sandbox;
 mod stable;

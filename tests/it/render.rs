@@ -4,11 +4,13 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{InMemoryTerm, ProgressDrawTarget};
+use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
 use meetctl::domain::cause::Cause;
+use meetctl::domain::cause::LogTail;
+use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Goal;
 use meetctl::domain::observed::{
@@ -19,8 +21,8 @@ use meetctl::domain::observed::{
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events, Judged, LogTail, Stamped, Story, Why};
-use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Style, Tty, narrate, table};
+use meetctl::event::{Answer, Event, Events, Judged, Stamped, Story, Why};
+use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Screen, Style, Tty, narrate, table};
 
 /// 2026-11-20 19:00:00 UTC
 const BEGIN: i64 = 1_795_201_200;
@@ -49,6 +51,19 @@ impl Write for Paper {
 impl Paper {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("one thread").clone()).expect("text")
+    }
+}
+
+/// Writes whole lines to a terminal.
+struct Lines(InMemoryTerm);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        String::from_utf8_lossy(bytes).lines().try_for_each(|line| self.0.write_line(line))?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -171,7 +186,12 @@ fn up() -> Stream {
         }),
         (10, progress(Started, "the task is PENDING")),
         (62, finished(Started, 61)),
-        (62, planned(first_steps().split_off(1))),
+        (62, planned(vec![
+            step(ContainersHealthy, None, "the task is ACTIVATING"),
+            step(TargetsHealthy, None, "web:8000: initial (Elb.RegistrationInProgress)"),
+            step(PagesServed, None, "not looked at"),
+            step(SignallingWorks, None, "not looked at"),
+        ])),
         (62, started(ContainersHealthy)),
         (63, progress(ContainersHealthy, "no health yet: jicofo, jvb")),
         (90, Event::Warning { message: "the certificate ends on 2026-12-01 12:00 UTC, in 10 days".into() }),
@@ -237,6 +257,7 @@ fn policy() -> Policy {
         media: true,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,
+        recordings: Recordings::Kept,
     }
 }
 
@@ -398,7 +419,7 @@ fn on_paused_clock<T>(work: impl Future<Output = T>) -> T {
 async fn play(render: &mut dyn Render, stream: Stream, clock: Clock) {
     for (seq, (second, event)) in stream.into_iter().enumerate() {
         let due = at(i64::try_from(second).expect("small"));
-        tokio::time::advance(meetctl::clock::between(clock.now(), due)).await;
+        tokio::time::advance(meetctl::domain::observed::between(clock.now(), due)).await;
         render.event(&Stamped { seq: seq as u64, at: due, event });
     }
 }
@@ -410,9 +431,13 @@ fn tty(stream: Stream, width: u16, style: Style) -> String {
         let clock = Clock::starting_at(at(0));
         let paper = Paper::default();
         let page = Page { width: usize::from(width), style };
-        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        let columns = Box::new(move || usize::from(width));
-        let mut tty = Tty::new(target, columns, Out::new(paper.clone()), page, style, clock);
+        let screen = Screen {
+            target: ProgressDrawTarget::term_like(Box::new(term.clone())),
+            width: Box::new(move || usize::from(width)),
+            err: Out::new(Lines(term.clone())),
+            style,
+        };
+        let mut tty = Tty::new(screen, Out::new(paper.clone()), page, clock);
         let ended = matches!(stream.last(), Some((_, Event::Finished { .. } | Event::Failed { .. })));
         play(&mut tty, stream, clock).await;
         if !ended {
@@ -453,6 +478,7 @@ fn on_a_terminal() {
         for (name, stream) in [
             ("up-begins", up().into_iter().take(6).collect::<Stream>()),
             ("up-goes-on", up().into_iter().take(11).collect()),
+            ("up-awaits", up().into_iter().take(9).collect()),
             ("up", up()),
             ("image-gone", image_gone()),
             ("down", down()),

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from string import Template
+from typing import NamedTuple
 
 import boto3
 import pytest
@@ -38,14 +40,37 @@ def require():
     return need
 
 
+def policy(person: str, **values: str) -> dict:
+    """One of the policies in terraform/policies, its placeholders filled."""
+    text = (REPOSITORY / "terraform" / "policies" / f"{person}.json.tftpl").read_text()
+    defaults = {"account": ACCOUNT, "region": REGION, "name": NAME, "zone_id": "Z0123456789"}
+    return json.loads(Template(text).substitute(defaults | values))
+
+
+@pytest.fixture(scope="session")
+def policies():
+    return policy
+
+
+@pytest.fixture(scope="session")
+def policy_actions():
+    return lambda person: {action for statement in policy(person)["Statement"] for action in statement["Action"]}
+
+
+class Moto(NamedTuple):
+    url: str
+    calls: Path
+
+
 @pytest.fixture(scope="session")
 def moto(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("moto") / "log").open("w")
+    folder = tmp_path_factory.mktemp("moto")
+    log = (folder / "log").open("w")
     server = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("moto_gaps.py"), str(port)],
+        [sys.executable, Path(__file__).with_name("moto_gaps.py"), str(port), folder / "calls"],
         stdout=log,
         stderr=log,
         env={"PATH": os.environ["PATH"], "HOME": log.name, "MOTO_ACM_VALIDATION_WAIT": "1"},
@@ -57,7 +82,7 @@ def moto(tmp_path_factory):
         except OSError:
             assert server.poll() is None, Path(log.name).read_text()
             time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
+    yield Moto(f"http://127.0.0.1:{port}", folder / "calls")
     server.terminate()
     server.wait(10)
 
@@ -66,7 +91,7 @@ def moto(tmp_path_factory):
 def aws(moto):
     """Clients for moto."""
     return lambda service, region=REGION: boto3.client(
-        service, region_name=region, endpoint_url=moto, aws_access_key_id="test", aws_secret_access_key="test"
+        service, region_name=region, endpoint_url=moto.url, aws_access_key_id="test", aws_secret_access_key="test"
     )
 
 
@@ -140,9 +165,10 @@ def terraform_program():
 
 @pytest.fixture(scope="session")
 def offline(terraform_program, tmp_path_factory):
-    """The modules without a backend and without an AWS."""
+    """The modules with a local state and without an AWS."""
     stack = Terraform(terraform_program, tmp_path_factory.mktemp("offline"), None)
-    stack.run("init", "-backend=false", "-no-color", "-lockfile=readonly", proxy=False)
+    (stack.module / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    stack.run("init", "-no-color", "-lockfile=readonly", proxy=False)
     return stack
 
 
@@ -156,7 +182,7 @@ class Platform(Terraform):
 @pytest.fixture(scope="session")
 def platform(terraform_program, tmp_path_factory, moto, aws):
     """Bootstrapped, initialised with the S3 backend, and applied once."""
-    stack = Platform(terraform_program, tmp_path_factory.mktemp("platform"), moto)
+    stack = Platform(terraform_program, tmp_path_factory.mktemp("platform"), moto.url)
     aws("route53").create_hosted_zone(Name="example.org", CallerReference="test")
 
     bootstrap = stack.module / "bootstrap"
@@ -166,9 +192,14 @@ def platform(terraform_program, tmp_path_factory, moto, aws):
     backend = [f"-backend-config={key}={bucket[key]['value']}" for key in ("bucket", "key")]
     stack.run("init", "-no-color", "-lockfile=readonly", *backend, f"-backend-config=region={REGION}", proxy=False)
 
+    # What the tests themselves asked so far was not asked by Terraform; neither is what they ask later.
     stack.first_plan = stack.plan()
     stack.apply()
-    task = aws("ecs").describe_task_definition(taskDefinition=NAME)["taskDefinition"]
-    stack.task_definition = task
-    stack.containers = {container["name"]: container for container in task["containerDefinitions"]}
+    stack.plan()
+    stack.calls = set(moto.calls.read_text().split())
+    # As Terraform wrote it, not as moto completed it.
+    planned = json.loads(stack.run("show", "-json").stdout)
+    (task,) = [r for r in planned["values"]["root_module"]["resources"] if r["address"] == "aws_ecs_task_definition.this"]
+    stack.rendered = json.loads(task["values"]["container_definitions"])
+    stack.containers = {container["name"]: container for container in stack.rendered}
     return stack

@@ -3,13 +3,16 @@
 moto 5.2.1 forgets some arguments that AWS remembers. The provider would take each of them for drift, and the test that
 a second plan is empty could not be made. Every function below names one gap and fills it; nothing else of moto changes.
 
-    python moto_gaps.py PORT
+    python moto_gaps.py PORT [FILE]
+
+With FILE, each call is noted there as `service:Action` (but those to S3, whose actions moto names otherwise).
 """
 
 import json
 import sys
 
 from moto.budgets.responses import BudgetsResponse
+from moto.core.responses import BaseResponse
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
@@ -112,6 +115,22 @@ def budgets() -> None:
     BudgetsResponse.create_budget = create_budget
 
 
+def note_calls(path: str) -> None:
+    """Not a gap: what IAM would be asked."""
+    call_action = BaseResponse.call_action
+    seen = set()
+
+    def noting(self):
+        name = f"{self.service_name}:{self._get_action()}"
+        if name not in seen:
+            seen.add(name)
+            with open(path, "a") as notes:
+                print(name, file=notes)
+        return call_action(self)
+
+    BaseResponse.call_action = noting
+
+
 def fill() -> None:
     ecs_service_arguments()
     load_balancer_addresses()
@@ -122,4 +141,6 @@ def fill() -> None:
 
 if __name__ == "__main__":
     fill()
+    if len(sys.argv) > 2:
+        note_calls(sys.argv[2])
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])

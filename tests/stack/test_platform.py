@@ -3,6 +3,7 @@ The tests build on each other, in this order."""
 
 import json
 import re
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -32,6 +33,25 @@ def test_the_first_plan_only_creates(platform):
 
 def test_a_second_plan_is_empty(platform):
     assert platform.plan() == {}
+
+
+# API calls whose permission has another name.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
+PERMISSION = {
+    "budgets:CreateBudget": "budgets:ModifyBudget",
+    "budgets:DescribeBudget": "budgets:ViewBudget",
+    "budgets:DescribeNotificationsForBudget": "budgets:ViewBudget",
+    "budgets:DescribeSubscribersForNotification": "budgets:ViewBudget",
+}
+
+
+def test_a_deployer_may_do_what_terraform_does(platform, policy_actions):
+    """By name of the action: which resources a policy covers is not asked (moto would not tell)."""
+    allowed = policy_actions("deployer")
+    # The zone was made by the test itself; S3 is allowed whole, on the project's buckets.
+    asked = {PERMISSION.get(call, call) for call in platform.calls} - {"route53:CreateHostedZone"}
+    denied = {call for call in asked if not any(fnmatchcase(call, pattern) for pattern in allowed)}
+    assert denied == set()
 
 
 def test_names_and_outputs(platform, aws):

@@ -51,7 +51,12 @@ async fn tagged(aws: &Aws) -> Result<BTreeSet<String>, CloudError> {
 
 pub(super) async fn recordings(aws: &Aws) -> Result<Option<String>, CloudError> {
     let prefix = format!("arn:aws:s3:::{}-recordings-", aws.names.platform);
-    Ok(tagged(aws).await?.iter().find(|arn| arn.starts_with(&prefix)).and_then(|arn| arn.rsplit(':').next()).map(ToOwned::to_owned))
+    Ok(tagged(aws)
+        .await?
+        .iter()
+        .find(|arn| arn.starts_with(&prefix))
+        .and_then(|arn| arn.rsplit(':').next())
+        .map(ToOwned::to_owned))
 }
 
 /// The list of tags names a thing for a while after it was deleted, so its owner is asked.

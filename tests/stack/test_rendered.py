@@ -1,0 +1,238 @@
+"""What Terraform renders, given to the programs that will read it."""
+
+import json
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+from pyhocon import ConfigFactory
+
+from conftest import DOMAIN, NAME
+
+JITSI = ("web", "prosody", "jicofo", "jvb")
+LIMIT = 64 * 1024
+
+
+def test_ecs_accepts_the_containers(platform):
+    """botocore's own model of RegisterTaskDefinition: unknown keys, wrong types, missing members."""
+    model = botocore.session.get_session().get_service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
+    asked = {"family": NAME, "containerDefinitions": platform.rendered}
+    report = ParamValidator().validate(asked, model)
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_ecs_has_room_for_them(platform):
+    size = len(json.dumps(platform.rendered, separators=(",", ":")))
+    print(f"{size} bytes of {LIMIT}")
+    # Half stays free for a theme of one's own.
+    assert size < LIMIT / 2
+
+
+def test_containers_are_what_readers_expect(platform):
+    assert set(platform.containers) == {"config", *JITSI, "occupancy"}
+    assert {name for name, c in platform.containers.items() if c["essential"]} == set(JITSI)
+    for name, container in platform.containers.items():
+        options = container["logConfiguration"]["options"]
+        # awslogs: PREFIX/CONTAINER/TASK
+        assert (options["awslogs-group"], options["awslogs-stream-prefix"]) == (f"/ecs/{NAME}", name)
+        assert container["image"].startswith("ghcr.io/jitsi/") and container["image"].endswith(":stable-11146-2")
+    for name in JITSI:
+        assert platform.containers[name]["healthCheck"]["command"][0] == "CMD-SHELL", "ECS needs one of each essential container"
+        assert {"containerName": "config", "condition": "SUCCESS"} in platform.containers[name]["dependsOn"]
+
+
+def test_numbers_are_within_what_ecs_allows(platform):
+    for container in platform.rendered:
+        check = container.get("healthCheck")
+        if check:
+            assert 5 <= check["interval"] <= 300 and 2 <= check["timeout"] <= 60
+            assert 1 <= check["retries"] <= 10 and 0 <= check["startPeriod"] <= 300
+        for timeout in ("startTimeout", "stopTimeout"):
+            assert 2 <= container.get(timeout, 30) <= 120
+        if "restartPolicy" in container:
+            assert 60 <= container["restartPolicy"]["restartAttemptPeriod"] <= 1800
+
+
+def test_secrets_name_their_keys(platform, aws):
+    stored = set(json.loads(aws("secretsmanager").get_secret_value(SecretId=f"{NAME}-jitsi-secrets")["SecretString"]))
+    for container in platform.rendered:
+        for secret in container.get("secrets", []):
+            arn, key = re.fullmatch(r"(arn:aws:secretsmanager:.*:secret:[^:]+):([A-Z_]+)::", secret["valueFrom"]).groups()
+            assert key in stored and key == secret["name"]
+        assert not any("PASSWORD" in variable["name"] for variable in container.get("environment", []))
+
+
+# --- The files that the container `config` delivers ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def delivered(platform, tmp_path_factory, require):
+    """Runs the rendered script, with /out in a temporary folder."""
+    out = tmp_path_factory.mktemp("delivered")
+    (script,) = platform.containers["config"]["command"]
+    assert platform.containers["config"]["entryPoint"] == ["bash", "-c"]
+    bash = require("bash")
+    subprocess.run([bash, "-n", "-c", script], check=True)
+    subprocess.run([bash, "-c", script.replace("/out/", f"{out}/")], check=True, capture_output=True)
+    return out
+
+
+def test_all_files_arrive(delivered):
+    found = {str(path.relative_to(delivered)) for path in delivered.rglob("*") if path.is_file()}
+    assert found == {
+        "web/custom-config.js",
+        "web/custom-interface_config.js",
+        "web/nginx-custom/branding.conf",
+        "web/branding/branding.json",
+        "web/branding/title.html",
+        "web/branding/logo.svg",
+        "web/branding/background.svg",
+        "prosody/conf.d/zz-meetctl.cfg.lua",
+        "jicofo/custom-jicofo.conf",
+        "jvb/custom-jvb.conf",
+    }
+    # The Jitsi containers run as uid 1000 and read what root wrote.
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in delivered.rglob("*"))
+
+
+def test_occupancy_parses(repository, require):
+    subprocess.run([require("bash"), "-n", repository / "jitsi-config" / "occupancy.sh"], check=True)
+
+
+@pytest.mark.parametrize(
+    "file, path, value",
+    [
+        ("jicofo/custom-jicofo.conf", "jicofo.health.interval", "10 seconds"),
+        ("jvb/custom-jvb.conf", "videobridge.health.interval", "10 seconds"),
+    ],
+)
+def test_hocon(delivered, file, path, value):
+    parsed = ConfigFactory.parse_string((delivered / file).read_text(), resolve=True)
+    found = parsed.get(path)
+    assert getattr(found, "total_seconds", lambda: None)() == 10 or str(found) == value
+
+
+def test_the_bridges_settings_may_be_checked_in_time(delivered):
+    """A check whose time-out is not above its interval fails for lack of a check."""
+    for file, root in (("jicofo/custom-jicofo.conf", "jicofo"), ("jvb/custom-jvb.conf", "videobridge")):
+        health = ConfigFactory.parse_string((delivered / file).read_text())[root]["health"]
+        seconds = lambda value: value.total_seconds() if hasattr(value, "total_seconds") else float(str(value).split()[0])
+        assert seconds(health["timeout"]) > seconds(health["interval"])
+
+
+def test_branding_is_json_and_svg(delivered, require):
+    branding = json.loads((delivered / "web/branding/branding.json").read_text())
+    assert branding["logoImageUrl"] == f"https://{DOMAIN}/branding/logo.svg"
+    import xml.etree.ElementTree as xml
+
+    for picture in ("logo.svg", "background.svg"):
+        assert xml.parse(delivered / "web/branding" / picture).getroot().tag.endswith("svg")
+
+
+def test_javascript(delivered, require, tmp_path):
+    """Appended to the variables that Jitsi's own files declare, it runs and sets what it says."""
+    node = require("node")
+    program = "var config = {}; var interfaceConfig = {};\n"
+    program += (delivered / "web/custom-config.js").read_text() + (delivered / "web/custom-interface_config.js").read_text()
+    program += "\nconsole.log(JSON.stringify([config, interfaceConfig]))"
+    (tmp_path / "all.js").write_text(program)
+    config, interface = json.loads(subprocess.run([node, tmp_path / "all.js"], check=True, capture_output=True, text=True).stdout)
+    assert config["channelLastN"] == 12 and config["p2p"]["enabled"] is True
+    assert interface["APP_NAME"] == "AWS Aerospace"
+
+
+def test_prosody(delivered, require, tmp_path):
+    """prosodyctl reads our file the way Jitsi's configuration includes it."""
+    prosodyctl = require("prosodyctl")
+    conf = tmp_path / "conf.d"
+    conf.mkdir()
+    (conf / "jitsi-meet.cfg.lua").write_text('VirtualHost "meet.jitsi"\n  authentication = "anonymous"\n')
+    (conf / "zz-meetctl.cfg.lua").write_text((delivered / "prosody/conf.d/zz-meetctl.cfg.lua").read_text())
+    (tmp_path / "prosody.cfg.lua").write_text(
+        f'data_path = "{tmp_path}"\npidfile = "{tmp_path}/pid"\nlog = {{ error = "*console" }}\n'
+        'modules_enabled = { "roster"; "saslauth"; "tls"; "disco"; "bosh"; }\nhttp_ports = { 5280 }\n'
+        'Include "conf.d/*.cfg.lua"\n'
+    )
+    done = subprocess.run(
+        [prosodyctl, "--root", "--config", tmp_path / "prosody.cfg.lua", "check", "config"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(tmp_path)},
+    )
+    said = done.stdout + done.stderr
+    assert "Checking config" in said, said
+    for complaint in ("error", "Failed", "syntax", "unknown", "unrecognised", "zz-meetctl"):
+        assert complaint not in said, said
+    # What stands in our file is global, although a virtual host was opened in the file before it.
+    lua = subprocess.run(
+        ["luac5.4", "-p", conf / "zz-meetctl.cfg.lua"], capture_output=True, text=True
+    ) if __import__("shutil").which("luac5.4") else None
+    assert lua is None or lua.returncode == 0, lua.stderr
+
+
+def test_nginx_serves_the_brand(delivered, require, tmp_path):
+    """nginx accepts our file where Jitsi's server includes it, and serves logo, branding and title through it."""
+    nginx = require("nginx")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "index.html").write_text('<html><!--#include virtual="title.html" --></html>')
+    (page / "title.html").write_text("<title>Jitsi Meet</title>")
+    ours = (delivered / "web/nginx-custom/branding.conf").read_text().replace("/run/web/config", str(delivered / "web"))
+    (tmp_path / "branding.conf").write_text(ours)
+    # The parts of upstream's server that ours has to get along with.
+    (tmp_path / "nginx.conf").write_text(f"""
+        worker_processes 1; daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
+        events {{}}
+        http {{
+            types {{ text/html html; image/svg+xml svg; application/json json; }}
+            access_log off;
+            client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
+            uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
+            server {{
+                listen 127.0.0.1:{port};
+                root {page};
+                ssi on;
+                index index.html;
+                include {tmp_path}/branding.conf;
+                location ~ ^/(libs|css|static|images)/(.*)$ {{ alias {page}/$1/$2; }}
+                location ~ ^/([^/?&:'"]+)$ {{ try_files $uri @root_path; }}
+                location @root_path {{ rewrite ^/(.*)$ / break; }}
+                location ~ ^/([^/?&:'"]+)/(.*)$ {{ rewrite ^/([^/?&:'"]+)/(.*)$ /$2; }}
+            }}
+        }}""")
+    command = [nginx, "-e", f"{tmp_path}/error.log", "-p", str(tmp_path), "-c", f"{tmp_path}/nginx.conf"]
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    # Workers run as somebody else when the test runs as root.
+    for folder in [tmp_path, delivered, *tmp_path.parents, *delivered.parents]:
+        if str(folder).startswith(("/tmp/pytest", str(delivered.parent))):
+            folder.chmod(folder.stat().st_mode | 0o755)
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        def get(path):
+            for _ in range(50):
+                try:
+                    return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
+                except urllib.error.HTTPError:
+                    raise
+                except OSError:
+                    time.sleep(0.1)
+            raise AssertionError("nginx did not come up")
+
+        logo = get("/branding/logo.svg")
+        assert logo.headers["Content-Type"] == "image/svg+xml" and b"<svg" in logo.read()
+        assert json.loads(get("/branding/branding.json").read())["inviteDomain"] == DOMAIN
+        for path in ("/", "/some-room"):
+            assert b"<title>AWS Aerospace</title>" in get(path).read()
+    finally:
+        server.terminate()
+        server.wait(10)
