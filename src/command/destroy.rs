@@ -39,8 +39,9 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let job = Job { policy: &policy, ..cx.job(LIMIT) };
     let seen = engine::survey(job, GOAL).await?;
     let planned = engine::preview(job, Wanted::Removed { recordings }, &seen).await?;
-    let something = planned.is_some_and(|p| !p.changes.resources.is_empty());
-    if !something && plan(&seen, GOAL, &policy)?.steps.is_empty() {
+    let shown = planned.map(|p| p.changes);
+    let nothing = shown.as_ref().is_none_or(|c| c.resources.is_empty());
+    if nothing && plan(&seen, GOAL, &policy)?.steps.is_empty() {
         return engine::reach(job, GOAL).await;
     }
     let fate = match recordings {
@@ -50,7 +51,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let before = Cost::of(&seen).per_hour;
     let question = format!("Remove {} and everything above? It costs {before} an hour now. {fate}", cx.config.name);
     ask::type_name(cx, args.confirm.as_deref(), &question).await?;
-    let outcome = engine::reach(job, GOAL).await?;
+    let outcome = engine::reach(Job { shown: shown.as_ref(), ..job }, GOAL).await?;
     let bucket = (recordings == Recordings::Kept).then(|| "the bucket with recordings".to_owned());
     cx.say.answer(Answer::Settled(Settled {
         level: Level::Destroyed,

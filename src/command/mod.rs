@@ -110,6 +110,7 @@ impl Context {
             say: &self.say,
             stop: &self.stop,
             timeout: self.timeout.unwrap_or(limit),
+            shown: None,
             wait: self.wait,
         }
     }

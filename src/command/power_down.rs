@@ -10,7 +10,7 @@ use crate::domain::estimate::levels;
 use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Architecture;
 use crate::domain::plan::plan;
-use crate::engine;
+use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Settled};
 
@@ -36,10 +36,11 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     if planned.steps.is_empty() {
         return engine::reach(job, GOAL).await;
     }
-    if planned.steps.iter().any(|s| s.until == Condition::IngressRemoved) {
-        // Refused before anything is stopped, rather than after.
-        engine::preview(job, Wanted::PoweredDown, &seen).await?;
-    }
+    // A plan that goes too far is refused before anything is stopped, rather than after.
+    let shown = match planned.steps.iter().find(|s| s.until == Condition::IngressRemoved) {
+        Some(_) => engine::preview(job, Wanted::PoweredDown, &seen).await?.map(|p| p.changes),
+        None => None,
+    };
     let before = Cost::of(&seen).per_hour;
     let rest = &levels(1, Architecture::X86)[2];
     let question = format!(
@@ -47,7 +48,7 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
         cx.config.name, rest.per_month
     );
     ask::agree(cx, "power-down", &question).await?;
-    let outcome = engine::reach(job, GOAL).await?;
+    let outcome = engine::reach(Job { shown: shown.as_ref(), ..job }, GOAL).await?;
     cx.say.answer(Answer::Settled(Settled {
         level: Level::PoweredDown,
         before,

@@ -280,7 +280,8 @@ impl Condition {
                 (missing && seen.run.terraformed.is_none()).then_some(Action::Restore)
             }
             Self::NameResolves => {
-                let wrong = matches!(self.judge(seen, policy), Verdict::Fails(_));
+                // Without a load balancer there is nothing to point to yet.
+                let wrong = seen.balancer.present().is_some() && matches!(self.judge(seen, policy), Verdict::Fails(_));
                 (wrong && seen.run.terraformed.is_none()).then_some(Action::Restore)
             }
             Self::IngressRemoved => seen.run.terraformed.is_none().then_some(Action::PowerDown),

@@ -68,7 +68,9 @@ pub async fn preview(job: Job<'_>, wanted: Wanted, seen: &Observed) -> Result<Op
         Err(TerraformError::StateGone { .. }) if is_nothing(seen) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    job.say.emit(Event::ChangesPlanned { wanted, changes: planned.changes.clone() });
+    if job.shown != Some(&planned.changes) {
+        job.say.emit(Event::ChangesPlanned { wanted, changes: planned.changes.clone() });
+    }
     guard(&planned.changes, wanted, job.world.terraform.platform().as_str())?;
     Ok(Some(planned))
 }

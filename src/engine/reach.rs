@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::act::perform;
 use super::observe::{Look, observe, sign_in};
 use crate::domain::cause::{Cause, LogTail};
+use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
@@ -28,6 +29,8 @@ pub struct Job<'a> {
     pub stop: &'a CancellationToken,
     /// For the whole run; each wait has its own limit besides.
     pub timeout: Duration,
+    /// What Terraform would change, as it was shown already: the same is not shown twice.
+    pub shown: Option<&'a Changes>,
     /// `--no-wait` ends after the changes are made.
     pub wait: bool,
 }
