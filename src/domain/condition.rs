@@ -280,8 +280,9 @@ impl Condition {
                 (missing && seen.run.terraformed.is_none()).then_some(Action::Restore)
             }
             Self::NameResolves => {
-                // Without a load balancer there is nothing to point to yet.
-                let wrong = seen.balancer.present().is_some() && matches!(self.judge(seen, policy), Verdict::Fails(_));
+                // Until the load balancer is whole there is nothing to point to.
+                let whole = Self::BalancerActive.judge(seen, policy).is_good();
+                let wrong = whole && matches!(self.judge(seen, policy), Verdict::Fails(_));
                 (wrong && seen.run.terraformed.is_none()).then_some(Action::Restore)
             }
             Self::IngressRemoved => seen.run.terraformed.is_none().then_some(Action::PowerDown),

@@ -48,7 +48,7 @@ impl std::fmt::Display for Said {
             Self::Working { address, after } => write!(f, "{address}: still at it after {} s", after.as_secs()),
             Self::Finished { address, deed, took } => write!(f, "{address}: {deed}, done in {} s", took.as_secs()),
             Self::Failed { address } => write!(f, "{address}: failed"),
-            Self::Warned { summary } => write!(f, "Terraform warns: {summary}"),
+            Self::Warned { summary } => write!(f, "warns: {summary}"),
         }
     }
 }

@@ -109,7 +109,11 @@ impl Terraform for SandboxTerraform {
             let (address, deed) = (change.address.clone(), change.deed);
             let started = Instant::now();
             (errand.said)(Said::Started { address: address.clone(), deed });
-            sleep(how_long(change)).await;
+            for _ in 0..how_long(change).as_secs() / 10 {
+                sleep(Duration::from_secs(10)).await;
+                (errand.said)(Said::Working { address: address.clone(), after: started.elapsed() });
+            }
+            sleep(Duration::from_secs(how_long(change).as_secs() % 10)).await;
             if let Some(objection) = self.objection(change) {
                 (errand.said)(Said::Failed { address });
                 return Err(objection);
