@@ -6,6 +6,7 @@ use super::{Context, ask};
 use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::cost::{Cost, Money};
 use crate::domain::level::{Goal, Level};
+use crate::domain::observed::Observed;
 use crate::domain::plan::{Policy, plan};
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
@@ -52,7 +53,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let question = format!("Remove {} and everything above? It costs {before} an hour now. {fate}", cx.config.name);
     ask::type_name(cx, args.confirm.as_deref(), &question).await?;
     let outcome = engine::reach(Job { shown: shown.as_ref(), ..job }, GOAL).await?;
-    let bucket = (recordings == Recordings::Kept).then(|| "the bucket with recordings".to_owned());
+    let bucket = kept(recordings, cx, &seen).await?;
     cx.say.answer(Answer::Settled(Settled {
         level: Level::Destroyed,
         before,
@@ -62,4 +63,13 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
         back: "`meetctl deploy` makes it anew, and takes kept recordings over".into(),
     }));
     Ok(outcome)
+}
+
+/// A bucket that an earlier removal kept is not Terraform's any more, and stays.
+async fn kept(recordings: Recordings, cx: &Context, seen: &Observed) -> Result<Option<String>, Failure> {
+    let managed = seen.managed.present().is_some_and(|m| m.iter().any(|a| a == "aws_s3_bucket.recordings"));
+    if recordings == Recordings::Deleted && managed {
+        return Ok(None);
+    }
+    Ok(cx.world.cloud.recordings().await?.map(|bucket| format!("the bucket with recordings, {bucket}")))
 }

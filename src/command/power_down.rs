@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{Context, ask};
+use crate::domain::billed::beside;
 use crate::domain::changes::Wanted;
 use crate::domain::condition::Condition;
-use crate::domain::cost::Cost;
+use crate::domain::cost::{Cost, Money};
 use crate::domain::estimate::levels;
 use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Architecture;
@@ -41,7 +42,8 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
         Some(_) => engine::preview(job, Wanted::PoweredDown, &seen).await?.map(|p| p.changes),
         None => None,
     };
-    let before = Cost::of(&seen).per_hour;
+    let strays = seen.billed.present().map_or(Money(0), |all| beside(all, seen.balancer.present().is_some()));
+    let before = Cost::of(&seen).per_hour + strays;
     let rest = &levels(1, Architecture::X86)[2];
     let question = format!(
         "Power {} down? It costs {before} an hour now, and {} a month then. Coming back takes {BACK}.",

@@ -108,6 +108,13 @@ impl std::fmt::Display for Billed {
     }
 }
 
+/// What the listed things cost an hour beyond the platform's own load balancer and tasks.
+pub fn beside(billed: &[Billed], own_balancer: bool) -> Money {
+    let balancers = billed.iter().filter(|b| b.kind == Kind::Balancer).skip(usize::from(own_balancer));
+    let others = billed.iter().filter(|b| !matches!(b.kind, Kind::Balancer | Kind::Address | Kind::Task));
+    balancers.chain(others).filter_map(|b| b.kind.per_hour()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,13 @@ impl std::iter::Sum for Money {
     }
 }
 
+impl std::ops::Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
 impl std::ops::Sub for Money {
     type Output = Self;
     fn sub(self, other: Self) -> Self {

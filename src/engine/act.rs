@@ -30,7 +30,10 @@ pub(super) async fn perform(job: Job<'_>, action: Action, seen: &mut Observed) -
         Action::RemoveWithRecordings => {
             // Terraform empties a bucket only if its state says so: what is to be deleted is first made deletable.
             let removed = Wanted::Removed { recordings: Recordings::Deleted };
-            terraform(job, &[Wanted::RecordingsDeletable, removed], seen).await
+            let is_recordings = |address: &String| address == "aws_s3_bucket.recordings";
+            let there = seen.managed.present().is_some_and(|m| m.iter().any(is_recordings));
+            let wishes = if there { &[Wanted::RecordingsDeletable, removed][..] } else { &[removed][..] };
+            terraform(job, wishes, seen).await
         }
         Action::RemoveBalancers => remove_balancers(job, seen).await,
     }

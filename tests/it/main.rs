@@ -8,3 +8,4 @@ mod render;
 mod replies;
 mod sandbox;
 mod stable;
+mod terraform;

@@ -235,8 +235,13 @@ impl Program {
 
 /// Terraform's own remarks on how it is used are not the user's business.
 fn is_worth_telling(warning: &Diagnostic) -> bool {
-    const OURS: &[&str] =
-        &["Some objects will no longer be managed", "Value for undeclared variable", "Resource targeting"];
+    const OURS: &[&str] = &[
+        "Some objects will no longer be managed",
+        "Value for undeclared variable",
+        "Resource targeting",
+        "Applied changes may be incomplete",
+        "Check block assertion known after apply",
+    ];
     OURS.iter().all(|ours| !warning.summary.starts_with(ours))
 }
 
