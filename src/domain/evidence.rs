@@ -40,6 +40,12 @@ impl Condition {
             Self::PagesServed => seen.web.present().map(|w| [&w.index, &w.config, &w.api].map(page).join("; ")),
             Self::SignallingWorks => seen.signalling.present().map(|s| [&s.bosh, &s.websocket].map(page).join("; ")),
             Self::MediaFlows => seen.media.present().map(media),
+            Self::IngressRemoved => seen.balancer.present().map(|b| b.dns_name.clone()),
+            Self::StackGone => seen.managed.present().map(|m| format!("{} in Terraform's state", m.len())),
+            Self::NothingBills => seen
+                .billed
+                .present()
+                .map(|billed| billed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
             Self::RoomsEmpty => {
                 seen.occupancy.present().map(|o| format!("{} participants, {} rooms", o.participants, o.conferences))
             }

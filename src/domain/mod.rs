@@ -1,7 +1,9 @@
 //! What the platform is and when it is right: no I/O, no clock, no environment.
 
 pub mod action;
+pub mod billed;
 pub mod cause;
+pub mod changes;
 pub mod condition;
 pub mod cost;
 pub mod estimate;
@@ -13,6 +15,7 @@ pub mod name;
 pub mod observed;
 pub mod plan;
 pub mod price;
+pub mod said;
 pub mod status;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::billed::Billed;
 use super::meeting::Proof;
 use super::name::{AccountId, DeploymentId, Host, TargetGroupArn, TaskId};
 
@@ -105,6 +106,10 @@ pub struct Observed {
     pub signalling: Reading<Signalling>,
     /// What synthetic participants found in a throw-away room.
     pub media: Reading<Proof>,
+    /// Everything with an hourly price that carries the project's tags. Present and empty when there is none.
+    pub billed: Reading<Vec<Billed>>,
+    /// The addresses of the resources in Terraform's state; absent when there is no state.
+    pub managed: Reading<Vec<String>>,
     /// What this run has asked for and seen so far; empty for a single look.
     pub run: Run,
 }
@@ -127,6 +132,8 @@ impl Observed {
             web: Reading::not_asked(),
             signalling: Reading::not_asked(),
             media: Reading::not_asked(),
+            billed: Reading::not_asked(),
+            managed: Reading::not_asked(),
             run: Run::default(),
         }
     }
@@ -157,6 +164,10 @@ pub struct Run {
     pub healthy_since: Option<(TaskId, Timestamp)>,
     /// Whether this run has lifted the scale-in protection.
     pub unprotected: bool,
+    /// When Terraform, asked by this run, had restored or removed what has an hourly price, or all.
+    pub terraformed: Option<Timestamp>,
+    /// When this run had asked for the deletion of leftover load balancers.
+    pub balancers_removed: Option<Timestamp>,
 }
 
 /// A start that was asked for.

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::billed::Billed;
 use crate::domain::condition::{Condition, Source};
 use crate::domain::meeting::Proof;
 use crate::domain::observed::{
@@ -23,7 +24,7 @@ use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
 use crate::probe::media::{Ask, prove};
 use crate::probe::{self, Sight};
-use crate::world::{CloudError, World};
+use crate::world::{CloudError, Errand, World};
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,13 @@ impl Look {
             look.0.insert(Source::Media);
         }
         look
+    }
+
+    /// Everything that is cheap to look at, and what else these conditions need; the media proof is looked at alone.
+    pub fn everything_for(conditions: &[Condition]) -> Self {
+        let Self(mut sources) = Self::everything();
+        sources.extend(conditions.iter().flat_map(|c| c.needs()).filter(|s| **s != Source::Media));
+        Self(sources)
     }
 
     /// What is needed to judge these conditions.
@@ -93,7 +101,22 @@ pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, 
         balancer: OnceCell::new(),
         door: OnceCell::new(),
     };
-    let (service, targets, tasks, balancer, record, secret, occupancy, names, tls, web, signalling, media) = join!(
+    let (
+        service,
+        targets,
+        tasks,
+        balancer,
+        record,
+        secret,
+        occupancy,
+        names,
+        tls,
+        web,
+        signalling,
+        media,
+        billed,
+        managed,
+    ) = join!(
         eyes.service(),
         eyes.targets(),
         eyes.tasks(),
@@ -106,6 +129,8 @@ pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, 
         eyes.web(),
         eyes.signalling(),
         eyes.media(),
+        eyes.billed(),
+        eyes.managed(),
     );
     let mut seen = Observed {
         at: world.clock.now(),
@@ -122,6 +147,8 @@ pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, 
         web,
         signalling,
         media,
+        billed,
+        managed,
         run: last.run.clone(),
     };
     remember_health(&mut seen);
@@ -192,6 +219,24 @@ impl Eyes<'_> {
         }
         let since = self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default();
         read("logs:FilterLogEvents", self.world.cloud.occupancy(since)).await
+    }
+
+    async fn billed(&self) -> Reading<Vec<Billed>> {
+        if !self.look.has(Source::Billed) {
+            return self.last.billed.clone();
+        }
+        read("tag:GetResources", async { self.world.cloud.billed().await.map(Some) }).await
+    }
+
+    async fn managed(&self) -> Reading<Vec<String>> {
+        if !self.look.has(Source::Managed) {
+            return self.last.managed.clone();
+        }
+        let Some(identity) = self.last.identity.present() else {
+            return Reading::Unreadable(not_asked("nobody signed in"));
+        };
+        let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
+        self.world.terraform.managed(errand).await.into()
     }
 
     /// The targets of every group that the service names.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::act::perform;
 use super::observe::{Look, observe, sign_in};
 use crate::domain::cause::{Cause, LogTail};
+use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
@@ -28,8 +29,21 @@ pub struct Job<'a> {
     pub stop: &'a CancellationToken,
     /// For the whole run; each wait has its own limit besides.
     pub timeout: Duration,
+    /// What Terraform would change, as it was shown already: the same is not shown twice.
+    pub shown: Option<&'a Changes>,
     /// `--no-wait` ends after the changes are made.
     pub wait: bool,
+}
+
+/// One whole look for a goal, and what it would take to reach it. Changes nothing.
+pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
+    let mut seen = Observed::nothing(job.world.clock.now());
+    seen.identity = sign_in(job.world, job.policy).await?;
+    let look = Look::everything_for(to.conditions());
+    tokio::select! {
+        seen = observe(job.world, job.sight, &look, seen, job.stop) => Ok(seen),
+        () = job.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")),
+    }
 }
 
 /// Looks, plans, takes the first step, looks again. Ends well when a fresh plan is empty.
@@ -40,7 +54,7 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
     let mut outcome = Outcome::NothingToDo;
-    let everything = Look::everything();
+    let everything = Look::everything_for(to.conditions());
     loop {
         seen = tokio::select! {
             seen = observe(job.world, job.sight, &everything, seen, job.stop) => seen,
@@ -88,7 +102,7 @@ async fn take(
     job.say.emit(Event::StepStarted { until: step.until, limit });
     if let Some(action) = step.action {
         diary.since = job.world.clock.now();
-        if let Err(failure) = perform(job.world, job.say, action, seen).await {
+        if let Err(failure) = perform(job, action, seen).await {
             job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
             return Err(failure);
         }
@@ -96,9 +110,11 @@ async fn take(
             return Ok(());
         }
     }
+    // The limit is for the waiting: how long a change takes is not ours to cut short.
+    let acted = Instant::now();
     let mut awaited = Awaited { note: step.why.clone(), blind: None };
     let ended = tokio::select! {
-        ended = timeout_at(deadline.min(started + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
+        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
         () = stopped(job.stop, step.until) => return Err(interrupted(to)),
     };
     let failure = match ended {

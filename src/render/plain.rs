@@ -54,6 +54,9 @@ impl Plain {
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
             Event::Planned { .. }
             | Event::ServiceSaid { .. }
+            | Event::ChangesPlanned { .. }
+            | Event::TerraformSaid { .. }
+            | Event::Question { .. }
             | Event::Warning { .. }
             | Event::Note { .. }
             | Event::Answer(_)

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
 use meetctl::domain::cause::{Cause, LogTail};
+use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Goal;
 use meetctl::domain::observed::{
@@ -255,6 +256,7 @@ fn policy() -> Policy {
         media: true,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,
+        recordings: Recordings::Kept,
     }
 }
 

@@ -15,6 +15,7 @@ use super::net::{BALANCER, SandboxNet};
 use super::servers::Meeting;
 use super::stories::Story;
 use super::task::Job;
+use super::terraform::SandboxTerraform;
 use crate::clock::Clock;
 use crate::world::World;
 
@@ -132,6 +133,7 @@ pub fn world_with(story: Story, saved: Option<Saved>, seed: u64, meeting: Option
     let (trust, tls) = certificates::mint(story, clock).expect("fixed keys and names make a certificate");
     let ground = Arc::new(Ground { story, clock, tls, meeting, model: Mutex::new(model) });
     let cloud = Box::new(SandboxCloud::new(Arc::clone(&ground), seed));
+    let terraform = Box::new(SandboxTerraform::new(Arc::clone(&ground)));
     let net = Box::new(SandboxNet::new(Arc::clone(&ground)));
-    (World { cloud, net, clock, trust, seed }, Handle { ground })
+    (World { cloud, terraform, net, clock, trust, seed }, Handle { ground })
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::estate::Estate;
 use super::model::{Model, Stack};
 use super::task::Fault;
 use crate::world::{CloudError, CloudErrorKind};
@@ -57,10 +58,18 @@ pub enum Story {
     Denied,
     Throttled,
     AwsUnreachable,
+    LeftoverBalancer,
+    LeftoverBalancerDenied,
+    StateLocked,
+    TerraformMissing,
+    TerraformOld,
+    PlanTouchesTooMuch,
+    BalancersNotAllowed,
+    ApplyFailsHalfway,
 }
 
 impl Story {
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 53] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -106,6 +115,14 @@ impl Story {
         Self::Denied,
         Self::Throttled,
         Self::AwsUnreachable,
+        Self::LeftoverBalancer,
+        Self::LeftoverBalancerDenied,
+        Self::StateLocked,
+        Self::TerraformMissing,
+        Self::TerraformOld,
+        Self::PlanTouchesTooMuch,
+        Self::BalancersNotAllowed,
+        Self::ApplyFailsHalfway,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -168,6 +185,24 @@ impl Story {
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
             Self::Throttled => ("throttled", "ECS asks to slow down, whatever is asked"),
             Self::AwsUnreachable => ("aws-unreachable", "the endpoints of AWS do not answer"),
+            Self::LeftoverBalancer => {
+                ("leftover-balancer", "somebody made a second load balancer by hand, with the project's tags")
+            }
+            Self::LeftoverBalancerDenied => {
+                ("leftover-balancer-denied", "the same, and the credentials may not delete it")
+            }
+            Self::StateLocked => ("state-locked", "somebody else's Terraform holds the lock of the state"),
+            Self::TerraformMissing => ("terraform-missing", "neither terraform nor tofu is installed"),
+            Self::TerraformOld => ("terraform-old", "the terraform that is installed is too old"),
+            Self::PlanTouchesTooMuch => {
+                ("plan-touches-too-much", "a power-down's plan would also change the network and the recordings")
+            }
+            Self::BalancersNotAllowed => {
+                ("balancers-not-allowed", "nothing is deployed, and AWS refuses load balancers to the new account")
+            }
+            Self::ApplyFailsHalfway => {
+                ("apply-fails-halfway", "powered down; the first restoration breaks off at the listener")
+            }
         }
     }
 
@@ -175,8 +210,11 @@ impl Story {
     pub fn opening(self, seed: u64) -> Model {
         let mut model = Model::deployed(self, seed);
         match self {
-            Self::Fresh | Self::WrongAccount => model.stack = Stack::default(),
-            Self::PoweredDown => model.stack.power_down(),
+            Self::Fresh | Self::WrongAccount | Self::BalancersNotAllowed => model.stack = Stack::default(),
+            Self::PoweredDown | Self::ApplyFailsHalfway => model.stack.power_down(),
+            Self::LeftoverBalancer | Self::LeftoverBalancerDenied => {
+                model.stack.estate.strays.insert(Estate::stray());
+            }
             Self::Running
             | Self::Meeting
             | Self::DnsStale
@@ -218,7 +256,11 @@ impl Story {
             | Self::UnhealthyTarget
             | Self::TokenExpired
             | Self::Throttled
-            | Self::AwsUnreachable => {}
+            | Self::AwsUnreachable
+            | Self::StateLocked
+            | Self::TerraformMissing
+            | Self::TerraformOld
+            | Self::PlanTouchesTooMuch => {}
         }
         if self == Self::Meeting {
             model.people_meet();
@@ -265,6 +307,10 @@ impl Story {
             Self::Denied if call == "elasticloadbalancing:DescribeTargetHealth" => (
                 CloudErrorKind::Denied,
                 "AccessDenied: no identity-based policy allows the elasticloadbalancing:DescribeTargetHealth action",
+            ),
+            Self::LeftoverBalancerDenied if call == "elasticloadbalancing:DeleteLoadBalancer" => (
+                CloudErrorKind::Denied,
+                "AccessDenied: no identity-based policy allows the elasticloadbalancing:DeleteLoadBalancer action",
             ),
             Self::Throttled if call.starts_with("ecs:") => {
                 (CloudErrorKind::Throttled, "ThrottlingException: Rate exceeded")
