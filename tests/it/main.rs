@@ -5,6 +5,7 @@ mod contract;
 mod layers;
 mod meeting;
 mod probes;
+mod rehearsal;
 mod render;
 mod replies;
 mod sandbox;
