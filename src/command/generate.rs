@@ -11,9 +11,11 @@ use serde_json::Value;
 use super::Desk;
 use crate::config::KEYS;
 use crate::domain::condition::Condition;
+use crate::domain::finding::{Code, Weight};
 use crate::domain::level::Goal;
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
+use crate::domain::rehearsal::{Grade, Phase};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Event, SCHEMA, Stamped};
 
@@ -29,6 +31,7 @@ enum Page {
     Configuration,
     ExitCodes,
     Events,
+    Findings,
 }
 
 pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
@@ -37,6 +40,7 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
         Page::Configuration => configuration(),
         Page::ExitCodes => exit_codes(),
         Page::Events => events(),
+        Page::Findings => findings(),
     };
     desk.say.answer(Answer::Text { text });
     Outcome::Done
@@ -103,6 +107,23 @@ fn exit_codes() -> String {
     page
 }
 
+/// The table that docs/meeting.md ends with.
+fn findings() -> String {
+    let mut page = String::from("| Code | Means | What to do |\n| --- | --- | --- |\n");
+    for weight in [Weight::Failure, Weight::NotApplicable, Weight::Warning] {
+        let head = match weight {
+            Weight::Failure => "**Meetings do not work** (exit code 8)",
+            Weight::NotApplicable => "**It cannot be told** (exit code 9)",
+            Weight::Warning => "**Meetings work, with a warning** (exit code 0)",
+        };
+        let _ = writeln!(page, "| {head} | | |");
+        for code in Code::ALL.iter().filter(|code| code.weight() == weight) {
+            let _ = writeln!(page, "| `{code}` | {} | {} |", code.sentence(), code.remedy());
+        }
+    }
+    page
+}
+
 fn events() -> String {
     let mut page = format!(
         "# Events\n\n`--output json` writes one event a line. Each has a number (`seq`), a time (`at`) and a `type`. New \
@@ -148,6 +169,8 @@ fn samples() -> Vec<Event> {
         Event::StepFinished { until, took: Duration::from_millis(81_500) },
         Event::StepFailed { until, message: "the container jvb ran out of memory".into() },
         Event::ServiceSaid { at: a_time(), message: "(service NAME-service) has started 1 tasks: (task 3f2a).".into() },
+        Event::PhaseStarted { phase: Phase::Up, number: 3, of: 10 },
+        Event::PhaseFinished { phase: Phase::Up, number: 3, grade: Grade::Good, took: Duration::from_secs(155) },
         Event::Warning { message: "the certificate ends on 2026-12-01 12:00 UTC, in 10 days".into() },
         Event::Note { message: "stopping after the current change".into() },
         Event::Answer(Box::new(Answer::Text { text: "…".into() })),

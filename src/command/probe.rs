@@ -106,7 +106,7 @@ impl Args {
 fn tell(say: &Events, stage: Stage, ask: &Ask) {
     let all = ask.seats();
     let news = match stage {
-        Stage::Join => format!("{all} participants are in the room(s)"),
+        Stage::Join => format!("{all} participants have joined"),
         Stage::Reach => "the bridge answers on UDP".into(),
         Stage::Secure => {
             format!("{all} participants are connected to the bridge; speaking for {} s", ask.limits.speaking.as_secs())

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 mod interrupted;
 mod probing;
 mod reported;
+mod signals;
 mod stories;
 
 const SEED: u64 = 7;

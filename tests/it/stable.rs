@@ -50,6 +50,22 @@ fn reference_pages() {
     assert!(cli.contains("## `meetctl config show`") && !cli.contains("generate"), "{cli}");
 }
 
+/// The page about meetings holds the table of the code; `MEETCTL_WRITE_PAGES=1` writes it anew.
+#[test]
+fn the_page_about_meetings_knows_every_finding() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/meeting.md");
+    let page = std::fs::read_to_string(&path).expect("a page");
+    let (before, rest) = page.split_once("<!-- findings -->\n").expect("a beginning");
+    let (table, after) = rest.split_once("<!-- /findings -->").expect("an end");
+    let fresh = text(&["generate", "findings"]).expect("a table");
+    #[expect(clippy::disallowed_methods, reason = "a switch of the test itself")]
+    if std::env::var_os("MEETCTL_WRITE_PAGES").is_some() {
+        std::fs::write(&path, format!("{before}<!-- findings -->\n{fresh}<!-- /findings -->{after}")).expect("written");
+        return;
+    }
+    assert_eq!(table, fresh, "write it anew: MEETCTL_WRITE_PAGES=1 cargo test the_page_about_meetings");
+}
+
 #[test]
 fn manuals_and_completions() {
     assert!(text(&["man"]).expect("a page").contains(".TH meetctl 1"));
@@ -63,9 +79,13 @@ fn manuals_and_completions() {
 #[test]
 fn commands_and_their_other_names() {
     Cli::command().debug_assert();
-    for words in ["up", "scale-up", "start", "down", "scale-down", "stop", "status", "health", "check", "why"] {
+    for words in
+        ["up", "scale-up", "start", "down", "scale-down", "stop", "status", "health", "check", "test-platform", "why"]
+    {
         assert!(matches!(Cli::try_parse_from(["meetctl", words]), Ok(Cli { command: Command::OnPlatform(_), .. })));
     }
+    let probe = Cli::try_parse_from(["meetctl", "probe", "https://meet.example.org"]);
+    assert!(matches!(probe, Ok(Cli { command: Command::OnStreet(_), .. })));
     for words in [&["config", "show"][..], &["init"], &["sandbox"], &["man"], &["completions", "fish"]] {
         let cli = Cli::try_parse_from([&["meetctl"], words].concat());
         assert!(matches!(cli, Ok(Cli { command: Command::AtDesk(_), .. })), "{words:?}");
