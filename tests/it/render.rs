@@ -14,9 +14,9 @@ use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Goal;
 use meetctl::domain::observed::{
-    Architecture, Authority, Balancer, BalancerState, Blindness, Certificate, Container, Deployment, DeploymentStatus,
-    Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout, Service, ServiceStatus,
-    Signalling, Target, TargetGroup, TargetState, Task, Tls, Unreadable, Web,
+    Architecture, Attachment, Authority, Balancer, BalancerState, Blindness, Certificate, Container, Deployment,
+    DeploymentStatus, Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout,
+    Service, ServiceStatus, Signalling, Target, TargetGroup, TargetState, Task, Tls, Unreadable, Web,
 };
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
@@ -108,7 +108,11 @@ fn service() -> Service {
             created: at(-2_700),
         }],
         events: Vec::new(),
-        target_groups: Vec::new(),
+        target_groups: vec![Attachment {
+            group: "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/web/1".parse().expect("an ARN"),
+            container: "web".into(),
+            port: 8000,
+        }],
         mark: Some(Mark {
             by: "arn:aws:sts::111122223333:assumed-role/organizer/anna".into(),
             at: at(-2_700),
