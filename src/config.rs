@@ -194,8 +194,7 @@ impl Config {
         Policy {
             account: self.account.clone(),
             session: self.session,
-            // The media probe is not part of this build yet.
-            media: false,
+            media: self.media,
             counted: self.occupancy,
             meetings: Meetings::Respect,
             recordings: Recordings::Kept,

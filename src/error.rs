@@ -150,6 +150,7 @@ impl From<Blindness> for Kind {
         match because {
             Blindness::SignIn | Blindness::Denied => Self::NoAccess,
             Blindness::Throttled | Blindness::Unreachable | Blindness::Garbled => Self::Outside,
+            Blindness::Unprovable => Self::Unseen,
             Blindness::NotAsked => Self::Bug,
         }
     }
@@ -163,6 +164,7 @@ pub fn advice(because: Blindness) -> &'static str {
         Blindness::Throttled => "wait a minute, then run the same command again",
         Blindness::Unreachable => "check this machine's network and the region, then run the same command again",
         Blindness::Garbled => "run the same command again; with `-v` it shows what AWS answered",
+        Blindness::Unprovable => "let the probe in, or set `probe.media` to false and look for yourself",
         Blindness::NotAsked => "this is a bug in meetctl: please report it",
     }
 }

@@ -87,6 +87,7 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
             result = command.run(&cx) => result,
             never = asked.listen(&cx.stop, &cx.say) => match never {},
         };
+        // What has happened in the sandbox has happened, however the job ended.
         let kept = keep();
         cx.say.finish(asked.named(result).and_then(|outcome| kept.map(|()| outcome)))
     };

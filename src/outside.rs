@@ -1,5 +1,6 @@
 //! Builds the world that the options ask for: AWS and the network, or a story of the sandbox.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
 use crate::cli::Options;
@@ -89,6 +90,8 @@ async fn real(config: &Config, environment: &Environment) -> Result<World, Failu
         net: Box::new(Internet),
         clock: Clock::system(),
         trust: Trust::browsers().and_private(config.private_roots()?),
+        // The standard library's hash keys are random for each process.
+        seed: RandomState::new().hash_one(std::process::id()),
     })
 }
 

@@ -119,14 +119,14 @@ impl Context {
 impl OnPlatform {
     pub async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
         match self {
-            Self::Up(args) => up::run(args, cx).await,
-            Self::Down(args) => down::run(args, cx).await,
-            Self::PowerDown(args) => power_down::run(args, cx).await,
-            Self::Deploy(args) => deploy::run(args, cx).await,
-            Self::Destroy(args) => destroy::run(args, cx).await,
-            Self::Status(args) => unless_stopped(&cx.stop, status::run(args, cx)).await,
-            Self::Health(args) => unless_stopped(&cx.stop, health::run(args, cx)).await,
-            Self::Why(args) => unless_stopped(&cx.stop, why::run(args, cx)).await,
+            Self::Up(args) => Box::pin(up::run(args, cx)).await,
+            Self::Down(args) => Box::pin(down::run(args, cx)).await,
+            Self::PowerDown(args) => Box::pin(power_down::run(args, cx)).await,
+            Self::Deploy(args) => Box::pin(deploy::run(args, cx)).await,
+            Self::Destroy(args) => Box::pin(destroy::run(args, cx)).await,
+            Self::Status(args) => unless_stopped(&cx.stop, Box::pin(status::run(args, cx))).await,
+            Self::Health(args) => unless_stopped(&cx.stop, Box::pin(health::run(args, cx))).await,
+            Self::Why(args) => unless_stopped(&cx.stop, Box::pin(why::run(args, cx))).await,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::action::Action;
 use super::billed::{Billed, Kind, Witness};
 use super::cause::{self, Cause};
 use super::changes::Recordings;
+use super::meeting::{Proof, Weight};
 use super::observed::{
     Authority, BalancerState, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service,
     ServiceStatus, Target, TargetState, Task, Unreadable, between,
@@ -37,6 +38,8 @@ pub enum Condition {
     MediaFlows,
     /// Nobody is in a meeting that a stop would end.
     RoomsEmpty,
+    /// No task is protected from being stopped, where the user has decided to end a meeting.
+    Unprotected,
     /// Nothing runs, and nothing is asked to.
     Stopped,
     /// The load balancer that Terraform makes is gone.
@@ -108,7 +111,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(2);
 pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 24);
 
 impl Condition {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SignedIn,
         Self::ServiceActive,
         Self::BalancerActive,
@@ -122,6 +125,7 @@ impl Condition {
         Self::Steady,
         Self::MediaFlows,
         Self::RoomsEmpty,
+        Self::Unprotected,
         Self::Stopped,
         Self::IngressRemoved,
         Self::StackGone,
@@ -144,6 +148,7 @@ impl Condition {
             Self::Steady => "steady",
             Self::MediaFlows => "media",
             Self::RoomsEmpty => "people",
+            Self::Unprotected => "protection",
             Self::Stopped => "stopped",
             Self::IngressRemoved => "ingress-removed",
             Self::StackGone => "stack-gone",
@@ -165,7 +170,7 @@ impl Condition {
             Self::SignallingWorks => &[Source::Signalling],
             Self::MediaFlows => &[Source::Media],
             Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
-            Self::Stopped => &[Source::Service, Source::Tasks],
+            Self::Unprotected | Self::Stopped => &[Source::Service, Source::Tasks],
             Self::IngressRemoved => &[Source::Balancer],
             Self::StackGone => &[Source::Service, Source::Balancer, Source::Secret, Source::Managed],
             Self::NothingBills => &[Source::Balancer, Source::Tasks, Source::Billed],
@@ -175,7 +180,7 @@ impl Condition {
     /// How long it may take before it counts as stuck.
     pub const fn within(self) -> Duration {
         let seconds = match self {
-            Self::SignedIn | Self::ServiceActive => 30,
+            Self::SignedIn | Self::ServiceActive | Self::Unprotected => 30,
             Self::BalancerActive | Self::NameResolves => 300,
             Self::Started | Self::ContainersHealthy | Self::TargetsHealthy => 420,
             Self::CertificateTrusted => 60,
@@ -192,7 +197,7 @@ impl Condition {
         let millis = match self {
             Self::TargetsHealthy => 1_250,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
-            Self::NameResolves | Self::Stopped => 3_000,
+            Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows | Self::IngressRemoved => {
                 5_000
             }
@@ -211,8 +216,17 @@ impl Condition {
         )
     }
 
+    /// What a person can do about what was seen.
+    pub fn next(self, seen: &Observed) -> Vec<String> {
+        let finding = seen.media.present().and_then(|p| p.finding.as_ref()).filter(|_| self == Self::MediaFlows);
+        match finding {
+            Some(finding) => vec![finding.remedy().to_owned()],
+            None => self.advice().iter().map(|&next| next.to_owned()).collect(),
+        }
+    }
+
     /// What a person can do when this does not hold.
-    pub const fn advice(self) -> &'static [&'static str] {
+    const fn advice(self) -> &'static [&'static str] {
         match self {
             Self::SignedIn => &["sign in again: `aws sso login`, or set AWS_PROFILE to the right profile"],
             Self::ServiceActive => &["create the platform: `meetctl deploy`"],
@@ -241,6 +255,7 @@ impl Condition {
             Self::RoomsEmpty => {
                 &["wait for them: `meetctl down --when-empty`", "or end their meeting: `meetctl down --cut-meetings`"]
             }
+            Self::Unprotected => &["ask for the permission ecs:UpdateTaskProtection"],
             Self::IngressRemoved => &["run `meetctl power-down` again; it continues where it stopped"],
             Self::StackGone => &["run `meetctl destroy` again; it continues where it stopped"],
             Self::NothingBills => &[
@@ -266,10 +281,10 @@ impl Condition {
                 }
                 (service.desired == 0 || start_failure(seen).is_some()).then_some(Action::Start)
             }
+            Self::Unprotected => Some(Action::Unprotect),
             Self::Stopped => {
-                let service = seen.service.present().filter(|s| s.desired > 0)?;
-                let protected = policy.meetings == Meetings::Cut && service.running > 0 && !seen.run.unprotected;
-                Some(if protected { Action::Unprotect } else { Action::Stop })
+                seen.service.present().filter(|s| s.desired > 0)?;
+                Some(Action::Stop)
             }
             Self::BalancerActive => {
                 let missing = match &seen.balancer {
@@ -349,11 +364,11 @@ impl Condition {
             }),
             Self::Steady => steady(seen),
             Self::MediaFlows if !policy.media => Verdict::Warns("not proven: [probe] media is off".into()),
-            Self::MediaFlows => with(&seen.media, "there is no bridge to ask", |media| match &media.wrong {
-                None => Verdict::Holds,
-                Some(wrong) => Verdict::Fails(wrong.clone()),
-            }),
+            Self::MediaFlows => {
+                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.asked.is_some()))
+            }
             Self::RoomsEmpty => rooms_empty(seen, policy),
+            Self::Unprotected => unprotected(seen, policy),
             Self::Stopped => stopped(seen),
             Self::IngressRemoved => ingress_removed(seen),
             Self::StackGone => stack_gone(seen),
@@ -379,6 +394,7 @@ impl fmt::Display for Condition {
             Self::Steady => "it has stayed healthy for 15 s",
             Self::MediaFlows => "a meeting's media crosses the bridge",
             Self::RoomsEmpty => "nobody is in a meeting",
+            Self::Unprotected => "no task is protected from being stopped",
             Self::Stopped => "nothing runs",
             Self::IngressRemoved => "the load balancer is gone",
             Self::StackGone => "the platform's resources are gone",
@@ -648,6 +664,28 @@ fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
     }
 }
 
+/// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
+const MEETING_TRIES: u32 = 3;
+
+/// `starting`: whether a run is still waiting for the platform to settle.
+fn media_flows(proof: &Proof, starting: bool) -> Verdict {
+    let Some(finding) = &proof.finding else {
+        return match proof.warnings.first() {
+            None => Verdict::Holds,
+            Some(warning) => Verdict::Warns(warning.to_string()),
+        };
+    };
+    match finding.weight() {
+        Weight::Warning => Verdict::Warns(finding.to_string()),
+        Weight::NotApplicable => Verdict::Unseen(Unreadable {
+            because: Blindness::Unprovable,
+            why: format!("{finding}: {}", finding.remedy()),
+        }),
+        Weight::Failure if starting && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure => Verdict::Fails(finding.to_string()),
+    }
+}
+
 /// A page that a starting platform may still mend is awaited; a page that is somebody else's is a failure.
 fn page(page: &Page) -> Verdict {
     match (&page.wrong, page.status) {
@@ -676,6 +714,15 @@ fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
             count(line.conferences, "room", "rooms")
         )),
         Err(why) => Verdict::Unseen(Unreadable { because: Blindness::Garbled, why }),
+    }
+}
+
+fn unprotected(seen: &Observed, policy: &Policy) -> Verdict {
+    let could_be = policy.meetings == Meetings::Cut && seen.live_tasks().any(Task::is_running);
+    if could_be && !seen.run.unprotected {
+        Verdict::Waits("the task protects itself while it counts people".into())
+    } else {
+        Verdict::Holds
     }
 }
 

@@ -87,9 +87,9 @@ impl Goal {
                 MediaFlows,
             ],
             Self::AtLeastStandby => &[SignedIn, ServiceActive, BalancerActive],
-            Self::AtMostStandby => &[SignedIn, RoomsEmpty, Stopped],
-            Self::AtMostPoweredDown => &[SignedIn, RoomsEmpty, Stopped, IngressRemoved, NothingBills],
-            Self::Destroyed => &[SignedIn, RoomsEmpty, Stopped, StackGone, NothingBills],
+            Self::AtMostStandby => &[SignedIn, RoomsEmpty, Unprotected, Stopped],
+            Self::AtMostPoweredDown => &[SignedIn, RoomsEmpty, Unprotected, Stopped, IngressRemoved, NothingBills],
+            Self::Destroyed => &[SignedIn, RoomsEmpty, Unprotected, Stopped, StackGone, NothingBills],
         }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::billed::Billed;
+use super::meeting::Proof;
 use super::name::{AccountId, DeploymentId, Host, TargetGroupArn, TaskId};
 
 /// One look at one thing. `Absent` is knowledge; `Unreadable` is not.
@@ -42,6 +43,8 @@ pub enum Blindness {
     Unreachable,
     /// There was an answer, and it made no sense.
     Garbled,
+    /// The deployment does not let the probe in: nothing is proven, and nothing is wrong.
+    Unprovable,
 }
 
 impl<T> Reading<T> {
@@ -101,7 +104,8 @@ pub struct Observed {
     pub tls: Reading<Tls>,
     pub web: Reading<Web>,
     pub signalling: Reading<Signalling>,
-    pub media: Reading<Media>,
+    /// What synthetic participants found in a throw-away room.
+    pub media: Reading<Proof>,
     /// Everything with an hourly price that carries the project's tags. Present and empty when there is none.
     pub billed: Reading<Vec<Billed>>,
     /// The addresses of the resources in Terraform's state; absent when there is no state.
@@ -499,11 +503,4 @@ pub struct Page {
 pub struct Signalling {
     pub bosh: Page,
     pub websocket: Page,
-}
-
-/// What two synthetic participants found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Media {
-    /// The first thing that went wrong, in one sentence; `None` when packets crossed the bridge.
-    pub wrong: Option<String>,
 }

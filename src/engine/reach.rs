@@ -41,7 +41,7 @@ pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
     seen.identity = sign_in(job.world, job.policy).await?;
     let look = Look::everything_for(to.conditions());
     tokio::select! {
-        seen = observe(job.world, job.sight, &look, seen) => Ok(seen),
+        seen = observe(job.world, job.sight, &look, seen, job.stop) => Ok(seen),
         () = job.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")),
     }
 }
@@ -57,7 +57,7 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let everything = Look::everything_for(to.conditions());
     loop {
         seen = tokio::select! {
-            seen = observe(job.world, job.sight, &everything, seen) => seen,
+            seen = observe(job.world, job.sight, &everything, seen, job.stop) => seen,
             () = job.stop.cancelled() => return Err(interrupted(to)),
         };
         adopt(&mut seen, to);
@@ -112,10 +112,10 @@ async fn take(
     }
     // The limit is for the waiting: how long a change takes is not ours to cut short.
     let acted = Instant::now();
-    let mut awaited = step.why.clone();
+    let mut awaited = Awaited { note: step.why.clone(), blind: None };
     let ended = tokio::select! {
         ended = timeout_at(deadline.min(acted + limit), wait(job, to, step, seen, diary, &mut awaited)) => ended,
-        () = job.stop.cancelled() => return Err(interrupted(to)),
+        () = stopped(job.stop, step.until) => return Err(interrupted(to)),
     };
     let failure = match ended {
         Ok(Ok(Waited::NeedsMore)) => return Ok(()),
@@ -124,10 +124,21 @@ async fn take(
             return Ok(());
         }
         Ok(Err(failure)) => failure,
-        Err(_) => timed_out(step.until, started.elapsed(), &awaited),
+        Err(_) => timed_out(step.until, started.elapsed(), &awaited, seen),
     };
     job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
     Err(failure)
+}
+
+/// How long the synthetic participants may take to leave their room.
+const LEAVING: Duration = Duration::from_secs(4);
+
+/// Ends when the run is to stop now: a wait is dropped, but participants of a meeting leave first.
+async fn stopped(stop: &CancellationToken, until: Condition) {
+    stop.cancelled().await;
+    if until == Condition::MediaFlows {
+        sleep(LEAVING).await;
+    }
 }
 
 /// While one condition is awaited, those before it are looked at again this often.
@@ -148,7 +159,7 @@ async fn wait(
     step: &Step,
     seen: &mut Observed,
     diary: &mut Diary,
-    awaited: &mut String,
+    awaited: &mut Awaited,
 ) -> Result<Waited, Failure> {
     let until = step.until;
     let before: Vec<Condition> = to.conditions().iter().copied().take_while(|c| *c != until).collect();
@@ -161,7 +172,10 @@ async fn wait(
             looked_back = Instant::now();
         }
         let last = std::mem::replace(seen, Observed::nothing(seen.at));
-        *seen = observe(job.world, job.sight, if look_back { &wide } else { &narrow }, last).await;
+        *seen = observe(job.world, job.sight, if look_back { &wide } else { &narrow }, last, job.stop).await;
+        if job.stop.is_cancelled() {
+            return Err(interrupted(to));
+        }
         diary.read_on(seen, job.say);
         if let Some(why) = contested(seen, to) {
             return Err(Refusal::Contested { why }.into());
@@ -176,7 +190,7 @@ async fn wait(
         if next.is_some() && next != step.action {
             return Ok(Waited::NeedsMore);
         }
-        let note = match verdict {
+        let (note, blind) = match verdict {
             Verdict::Holds | Verdict::Warns(_) => return Ok(Waited::Reached),
             Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
             Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
@@ -185,13 +199,18 @@ async fn wait(
                     .next(advice(Blindness::SignIn))
                     .next("then run the same command again; it continues where it stopped"));
             }
-            Verdict::Unseen(unseen) => format!("cannot see: {unseen}"),
-            Verdict::Waits(why) => why,
+            Verdict::Unseen(unseen) if unseen.because == Blindness::Unprovable => {
+                return Err(Failure::new(Kind::Unseen, format!("cannot tell whether {until}"))
+                    .because(unseen.why)
+                    .next(advice(Blindness::Unprovable)));
+            }
+            Verdict::Unseen(unseen) => (format!("cannot see: {unseen}"), Some(unseen.because)),
+            Verdict::Waits(why) => (why, None),
         };
-        if note != *awaited {
+        if note != awaited.note {
             job.say.emit(Event::StepProgress { until, note: note.clone() });
-            *awaited = note;
         }
+        *awaited = Awaited { note, blind };
         sleep(until.every()).await;
     }
 }
@@ -230,7 +249,7 @@ async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -
         .flatten();
     let Some(cause) = cause else {
         let failure = Failure::new(Kind::Broken, format!("not true: {until}")).because(why);
-        return until.advice().iter().fold(failure, |failure, &next| failure.next(next));
+        return until.next(seen).into_iter().fold(failure, Failure::next);
     };
     let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone());
     failure.next.clone_from(&cause.next);
@@ -245,14 +264,24 @@ pub async fn log_of(world: &World, cause: &Cause) -> Result<Option<LogTail>, Fai
     Ok(lines.map(|lines| LogTail { container: container.clone(), lines }))
 }
 
-fn timed_out(until: Condition, after: Duration, awaited: &str) -> Failure {
-    let failure = Failure::new(Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs()))
-        .because(awaited.to_owned());
-    until
-        .advice()
-        .iter()
-        .fold(failure, |failure, &next| failure.next(next))
-        .next("then run the same command again; it continues where it stopped")
+/// What the last look at a condition has found.
+struct Awaited {
+    note: String,
+    /// Why it could not even be seen.
+    blind: Option<Blindness>,
+}
+
+fn timed_out(until: Condition, after: Duration, awaited: &Awaited, seen: &Observed) -> Failure {
+    let (kind, what) = match awaited.blind {
+        None => (Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs())),
+        Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
+    };
+    let failure = Failure::new(kind, what).because(awaited.note.clone());
+    let failure = match awaited.blind {
+        None => until.next(seen).into_iter().fold(failure, Failure::next),
+        Some(because) => failure.next(advice(because)),
+    };
+    failure.next("then run the same command again; it continues where it stopped")
 }
 
 fn undone(step: &Step) -> Failure {

@@ -33,6 +33,8 @@ pub struct World {
     pub clock: Clock,
     /// The certification authorities that participants' browsers trust, and the user's own.
     pub trust: Trust,
+    /// Where chance begins: from the machine, or the sandbox's own.
+    pub seed: u64,
 }
 
 /// The AWS account, in the domain's words.

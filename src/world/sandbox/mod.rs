@@ -8,6 +8,7 @@ mod dns;
 mod duplex;
 mod estate;
 mod ground;
+pub mod jitsi;
 mod logs;
 mod model;
 mod net;

@@ -36,6 +36,23 @@ pub enum Story {
     NotJitsi,
     WebsocketBlocked,
     OccupancyStale,
+    UdpBlocked,
+    UdpOneWay,
+    PrivateAddressOnly,
+    WrongAdvertisedAddress,
+    NoFocus,
+    NoBridge,
+    BridgeDraining,
+    DtlsFails,
+    Lossy,
+    Jittery,
+    LobbyForced,
+    AuthRequired,
+    TokenRejected,
+    WebsocketOff,
+    RoomLimit,
+    BridgeRestartsMidway,
+    OldRelease,
     TokenExpired,
     WrongAccount,
     Denied,
@@ -52,7 +69,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 53] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -76,6 +93,23 @@ impl Story {
         Self::NotJitsi,
         Self::WebsocketBlocked,
         Self::OccupancyStale,
+        Self::UdpBlocked,
+        Self::UdpOneWay,
+        Self::PrivateAddressOnly,
+        Self::WrongAdvertisedAddress,
+        Self::NoFocus,
+        Self::NoBridge,
+        Self::BridgeDraining,
+        Self::DtlsFails,
+        Self::Lossy,
+        Self::Jittery,
+        Self::LobbyForced,
+        Self::AuthRequired,
+        Self::TokenRejected,
+        Self::WebsocketOff,
+        Self::RoomLimit,
+        Self::BridgeRestartsMidway,
+        Self::OldRelease,
         Self::TokenExpired,
         Self::WrongAccount,
         Self::Denied,
@@ -127,6 +161,25 @@ impl Story {
             Self::NotJitsi => ("not-jitsi", "the web server answers, but what it serves is not Jitsi"),
             Self::WebsocketBlocked => ("websocket-blocked", "the web container does not pass WebSockets on"),
             Self::OccupancyStale => ("occupancy-stale", "the sidecar that counts people fell silent six minutes ago"),
+            Self::UdpBlocked => ("udp-blocked", "UDP port 10000 does not get through to the bridge"),
+            Self::UdpOneWay => ("udp-one-way", "the bridge hears everybody, and its answers do not get back"),
+            Self::PrivateAddressOnly => ("private-address-only", "the bridge advertises its private address only"),
+            Self::WrongAdvertisedAddress => {
+                ("wrong-advertised-address", "the bridge advertises an address that is not the platform's")
+            }
+            Self::NoFocus => ("no-focus", "jicofo is not connected to Prosody"),
+            Self::NoBridge => ("no-bridge", "jicofo has no bridge to hold a meeting on"),
+            Self::BridgeDraining => ("bridge-draining", "the only bridge is being drained and takes no new meeting"),
+            Self::DtlsFails => ("dtls-fails", "packets reach the bridge, and the DTLS handshake does not finish"),
+            Self::Lossy => ("lossy", "one packet in ten is lost on the way"),
+            Self::Jittery => ("jittery", "packets take up to a fifth of a second, each another time"),
+            Self::LobbyForced => ("lobby-forced", "a lobby is forced on every room, and nobody lets the probe in"),
+            Self::AuthRequired => ("auth-required", "the deployment wants a login"),
+            Self::TokenRejected => ("token-rejected", "the deployment wants a token that the probe does not have"),
+            Self::WebsocketOff => ("websocket-off", "XMPP over WebSocket is switched off"),
+            Self::RoomLimit => ("room-limit", "rooms take one participant only"),
+            Self::BridgeRestartsMidway => ("bridge-restarts-midway", "the bridge restarts in the middle of a meeting"),
+            Self::OldRelease => ("old-release", "a release of before August 2026, whose bridge offers a WebSocket"),
             Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
@@ -172,6 +225,23 @@ impl Story {
             | Self::NotJitsi
             | Self::WebsocketBlocked
             | Self::OccupancyStale
+            | Self::UdpBlocked
+            | Self::UdpOneWay
+            | Self::PrivateAddressOnly
+            | Self::WrongAdvertisedAddress
+            | Self::NoFocus
+            | Self::NoBridge
+            | Self::BridgeDraining
+            | Self::DtlsFails
+            | Self::Lossy
+            | Self::Jittery
+            | Self::LobbyForced
+            | Self::AuthRequired
+            | Self::TokenRejected
+            | Self::WebsocketOff
+            | Self::RoomLimit
+            | Self::BridgeRestartsMidway
+            | Self::OldRelease
             | Self::Denied => model.has_been_running(),
             Self::Standby
             | Self::SlowStart
