@@ -114,11 +114,12 @@ async fn take(
     let acted = Instant::now();
     let mut awaited = Awaited { note: step.why.clone(), blind: None };
     let ended = tokio::select! {
-        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
+        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step, seen, diary, &mut awaited)) => ended,
         () = stopped(job.stop, step.until) => return Err(interrupted(to)),
     };
     let failure = match ended {
-        Ok(Ok(())) => {
+        Ok(Ok(Waited::NeedsMore)) => return Ok(()),
+        Ok(Ok(Waited::Reached)) => {
             job.say.emit(Event::StepFinished { until: step.until, took: started.elapsed() });
             return Ok(());
         }
@@ -143,15 +144,24 @@ async fn stopped(stop: &CancellationToken, until: Condition) {
 /// While one condition is awaited, those before it are looked at again this often.
 const LOOK_BACK: Duration = Duration::from_secs(10);
 
-/// Looks until the condition holds. Ends early when it, or one before it, cannot hold any more.
+/// How a wait ended well.
+enum Waited {
+    Reached,
+    /// What was done is not all: the plan has to be made anew.
+    NeedsMore,
+}
+
+/// Looks until the condition holds. Ends early when it, or one before it, cannot hold any more, and when another change
+/// is needed after the one that was made.
 async fn wait(
     job: Job<'_>,
     to: Goal,
-    until: Condition,
+    step: &Step,
     seen: &mut Observed,
     diary: &mut Diary,
     awaited: &mut Awaited,
-) -> Result<(), Failure> {
+) -> Result<Waited, Failure> {
+    let until = step.until;
     let before: Vec<Condition> = to.conditions().iter().copied().take_while(|c| *c != until).collect();
     let narrow = Look::at([&until]);
     let wide = Look::at(before.iter().filter(|c| c.is_cheap()).chain([&until]));
@@ -175,8 +185,13 @@ async fn wait(
                 return Err(broken(job.world, earlier, why, seen).await);
             }
         }
-        let (note, blind) = match until.judge(seen, job.policy) {
-            Verdict::Holds | Verdict::Warns(_) => return Ok(()),
+        let verdict = until.judge(seen, job.policy);
+        let next = until.remedy(seen, job.policy).filter(|_| !verdict.is_good() && step.action.is_some());
+        if next.is_some() && next != step.action {
+            return Ok(Waited::NeedsMore);
+        }
+        let (note, blind) = match verdict {
+            Verdict::Holds | Verdict::Warns(_) => return Ok(Waited::Reached),
             Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
             Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
                 return Err(Failure::new(Kind::NoAccess, "the credentials ended during the work")

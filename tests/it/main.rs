@@ -4,6 +4,7 @@ mod config;
 mod contract;
 mod layers;
 mod meeting;
+mod power;
 mod probes;
 mod render;
 mod replies;
