@@ -12,7 +12,7 @@ use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
-use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
+use crate::domain::observed::{Asked, Blindness, Observed, Rollout};
 use crate::domain::plan::{Policy, Refusal, Step, contested, plan};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Event, Events};
@@ -77,13 +77,13 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     }
 }
 
-/// Counts on a start that somebody has already made, rather than making another one.
+/// Counts on a start that is already under way, rather than making another one.
 fn adopt(seen: &mut Observed, to: Goal) {
     if to != Goal::Running || seen.run.asked.is_some() {
         return;
     }
     seen.run.asked = seen.service.present().filter(|s| s.desired > 0).and_then(|s| {
-        let primary = s.deployments.iter().find(|d| d.status == DeploymentStatus::Primary)?;
+        let primary = s.primary().filter(|d| d.rollout == Rollout::InProgress)?;
         Some(Asked { deployment: primary.id.clone(), at: primary.created })
     });
 }
