@@ -6,6 +6,7 @@
 mod aws_proxy;
 mod certificate;
 mod conductor;
+mod contract;
 mod dns;
 mod end_to_end;
 mod http;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let tests = [
         aws_proxy::tests(),
         conductor::tests(),
+        contract::tests(),
         dns::tests(),
         end_to_end::tests(),
         meeting::tests(),
