@@ -18,6 +18,7 @@ mod openssl;
 mod platform;
 mod process;
 mod prosody;
+mod stack;
 mod xmpp;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         nginx::tests(),
         platform::tests(),
         prosody::tests(),
+        stack::tests(),
     ];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
     let end = libtest_mimic::run(&args, tests.into_iter().flatten().collect());

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long the program may take to save its state after an interrupt.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 /// How often its output is read.
 const EVERY: Duration = Duration::from_millis(100);
 /// No answer that we ask for is longer: the plan of this stack is below one.

@@ -27,7 +27,7 @@ use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::said::Said;
 
-/// The first release with write-only arguments; OpenTofu has them since the same number.
+/// The first release with write-only arguments; `OpenTofu` has them since the same number.
 const MINIMUM: Version = Version { major: 1, minor: 11 };
 
 /// What must be known to run the program.
