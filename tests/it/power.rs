@@ -240,16 +240,16 @@ mod converging {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn from_every_second() {
+    async fn from_many_seconds() {
         let ways = [
-            (Story::Standby, Goal::AtMostPoweredDown, 90),
-            (Story::Running, Goal::AtMostPoweredDown, 150),
-            (Story::LeftoverBalancer, Goal::AtMostPoweredDown, 95),
-            (Story::Standby, Goal::Destroyed, 110),
-            (Story::PoweredDown, Goal::Running, 420),
+            (Story::Standby, Goal::AtMostPoweredDown, 90, 3),
+            (Story::Running, Goal::AtMostPoweredDown, 150, 5),
+            (Story::LeftoverBalancer, Goal::AtMostPoweredDown, 95, 3),
+            (Story::Standby, Goal::Destroyed, 110, 3),
+            (Story::PoweredDown, Goal::Running, 400, 40),
         ];
-        for (story, to, longest) in ways {
-            for seconds in (0..longest).step_by(3) {
+        for (story, to, longest, every) in ways {
+            for seconds in (0..longest).step_by(every) {
                 continued(story, to, seconds, End::Dropped).await;
                 continued(story, to, seconds + 1, End::Stopped).await;
             }
