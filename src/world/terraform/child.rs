@@ -109,9 +109,13 @@ fn start(run: &Run<'_>, stdout: &Path, stderr: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-/// A file that only this user can read.
-pub(super) fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
+/// A new file that only this user can read. A program that a killed meetctl left behind still writes into the old one.
+fn private(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)
 }
 
 fn interrupt(child: &Child) {
