@@ -336,12 +336,8 @@ impl Eyes<'_> {
             Ok(door) => door,
             Err(why) => return Reading::Unreadable(why),
         };
-        let ask = Ask {
-            https_port: self.sight.https_port,
-            addresses: vec![door.ip()],
-            expected: self.media_addresses().await,
-            ..Ask::new(self.sight.host.clone())
-        };
+        let expected = self.media_addresses().await;
+        let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
         let World { net, trust, clock, seed, .. } = self.world;
         // Each try has a room of its own.
         let mut chance = ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_nanosecond().cast_unsigned() as u64);

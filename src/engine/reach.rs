@@ -133,6 +133,16 @@ async fn take(
 /// How long the synthetic participants may take to leave their room.
 const LEAVING: Duration = Duration::from_secs(4);
 
+/// Does work that may hold a meeting, until it is to stop: whoever is in a room leaves it first. `None` when it stopped.
+pub async fn unless_interrupted<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let done = tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = stopped(stop, Condition::MediaFlows) => None,
+    };
+    done.filter(|_| !stop.is_cancelled())
+}
+
 /// Ends when the run is to stop now: a wait is dropped, but participants of a meeting leave first.
 async fn stopped(stop: &CancellationToken, until: Condition) {
     stop.cancelled().await;
