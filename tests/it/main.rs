@@ -2,6 +2,7 @@
 
 mod config;
 mod contract;
+mod converge;
 mod layers;
 mod probes;
 mod render;
