@@ -464,7 +464,7 @@ fn steady(seen: &Observed) -> Verdict {
         }
         Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
         Some((id, since)) if *id == task.id => {
-            Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
+            Verdict::Waits(format!("healthy since {}; 15 s of it are believed", since.strftime("%H:%M:%S UTC")))
         }
         Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
     }
