@@ -9,3 +9,4 @@ mod render;
 mod replies;
 mod sandbox;
 mod stable;
+mod transcripts;
