@@ -71,7 +71,7 @@ protect() {
 while :; do
   if now_line="$(line)" && [ -n "$now_line" ]; then
     printf '%s\n' "$now_line"
-    conferences="$(jq -r .conferences <<<"$now_line")"
+    conferences="$(printf %s "$now_line" | jq -r .conferences)"
     if [ "$conferences" -gt 0 ]; then
       if [ "$protected_at" -eq 0 ] || [ $((SECONDS - protected_at)) -ge "$renew_seconds" ]; then
         protect "{\"ProtectionEnabled\":true,\"ExpiresInMinutes\":$protect_minutes}" && protected_at=$((SECONDS + 1))

@@ -19,6 +19,7 @@ pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
 pub use self::key::{KEYS, Key, span};
 use self::key::{Raw, Shape};
+use crate::domain::changes::Recordings;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
 use crate::event::Setting;
@@ -51,16 +52,21 @@ pub struct Flags {
     /// One more root certificate to trust, in PEM [env: MEETCTL_CA_FILE]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub ca_file: Option<String>,
+
+    /// A Terraform module of your own, instead of the one that ships [env: `MEETCTL_TERRAFORM_DIR`]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Global options")]
+    pub terraform_dir: Option<String>,
 }
 
 impl Flags {
-    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 5] {
+    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 6] {
         [
             ("platform.name", "--platform", self.platform.as_ref()),
             ("platform.domain", "--domain", self.domain.as_ref()),
             ("platform.region", "--region", self.region.as_ref()),
             ("aws.profile", "--profile", self.profile.as_ref()),
             ("tls.ca_file", "--ca-file", self.ca_file.as_ref()),
+            ("terraform.dir", "--terraform-dir", self.terraform_dir.as_ref()),
         ]
     }
 }
@@ -101,6 +107,10 @@ pub struct Config {
     pub dns_servers: Vec<SocketAddr>,
     pub dns_port: u16,
     pub ca_file: Option<PathBuf>,
+    /// A Terraform module of the user's own.
+    pub terraform_dir: Option<PathBuf>,
+    /// A file with values of its variables.
+    pub terraform_variables: Option<PathBuf>,
     pub media: bool,
     pub https_port: u16,
     pub occupancy: Counted,
@@ -184,10 +194,10 @@ impl Config {
         Policy {
             account: self.account.clone(),
             session: self.session,
-            // The media probe is not part of this build yet.
-            media: false,
+            media: self.media,
             counted: self.occupancy,
             meetings: Meetings::Respect,
+            recordings: Recordings::Kept,
         }
     }
 
@@ -267,7 +277,15 @@ impl Values {
             idle: self.must("session.idle", |raw| span(raw.text()?))?,
             dns_servers: self.read("dns.servers", servers)?.unwrap_or_default(),
             dns_port: self.must("dns.port", Raw::port)?,
-            ca_file: self.read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?.map(|p| self.beside(&p, folder)),
+            ca_file: self
+                .read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?
+                .map(|p| self.beside("tls.ca_file", &p, folder)),
+            terraform_dir: self
+                .read("terraform.dir", |raw| raw.text().map(PathBuf::from))?
+                .map(|p| self.beside("terraform.dir", &p, folder)),
+            terraform_variables: self
+                .read("terraform.variables", |raw| raw.text().map(PathBuf::from))?
+                .map(|p| self.beside("terraform.variables", &p, folder)),
             media: self.must("probe.media", Raw::switch)?,
             https_port: self.must("probe.https_port", Raw::port)?,
             occupancy: self.must("occupancy.source", counted)?,
@@ -291,8 +309,8 @@ impl Values {
     }
 
     /// A relative path is relative to the file that names it, else to the current folder.
-    fn beside(&self, path: &Path, folder: &Path) -> PathBuf {
-        let base = match self.of.get("tls.ca_file") {
+    fn beside(&self, key: &str, path: &Path, folder: &Path) -> PathBuf {
+        let base = match self.of.get(key) {
             Some((_, Origin::File { path, .. })) => path.parent().unwrap_or(folder),
             Some(_) | None => folder,
         };

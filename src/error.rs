@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::domain::cause::LogTail;
+use crate::domain::changes::Wanted;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
-use crate::world::{CloudError, CloudErrorKind};
+use crate::world::{CloudError, CloudErrorKind, TerraformError};
 
 /// How a job that was done ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -149,6 +150,7 @@ impl From<Blindness> for Kind {
         match because {
             Blindness::SignIn | Blindness::Denied => Self::NoAccess,
             Blindness::Throttled | Blindness::Unreachable | Blindness::Garbled => Self::Outside,
+            Blindness::Unprovable => Self::Unseen,
             Blindness::NotAsked => Self::Bug,
         }
     }
@@ -162,6 +164,7 @@ pub fn advice(because: Blindness) -> &'static str {
         Blindness::Throttled => "wait a minute, then run the same command again",
         Blindness::Unreachable => "check this machine's network and the region, then run the same command again",
         Blindness::Garbled => "run the same command again; with `-v` it shows what AWS answered",
+        Blindness::Unprovable => "let the probe in, or set `probe.media` to false and look for yourself",
         Blindness::NotAsked => "this is a bug in meetctl: please report it",
     }
 }
@@ -194,9 +197,86 @@ impl From<Refusal> for Failure {
             Refusal::MeetingUnknown { why } => Self::new(Kind::Refused, what)
                 .because(why)
                 .next("ask whether anybody is still in a meeting; then `meetctl down --cut-meetings`"),
+            Refusal::TouchesTooMuch { wanted, touched } => {
+                let next = match wanted {
+                    Wanted::PoweredDown | Wanted::Restored | Wanted::RecordingsDeletable => {
+                        "the stack is not as configured: look at it with `meetctl deploy`, then run the same command again"
+                    }
+                    Wanted::Deployed { .. } => {
+                        "save what is in it; then, if it may go, `meetctl deploy --allow-destroying-data`"
+                    }
+                    Wanted::StateBucket | Wanted::Removed { .. } => {
+                        "find out what these are; docs/restore.md tells how to take them out"
+                    }
+                };
+                Self::new(Kind::Refused, what).because(touched.join(", ")).next(next)
+            }
+            Refusal::StillManaged { addresses } => Self::new(Kind::Refused, what)
+                .because(addresses.join(", "))
+                .next("run `meetctl power-down` again; then look at `meetctl status`"),
             Refusal::Contested { why } => Self::new(Kind::Refused, what)
                 .because(why)
                 .next("find out who it is (`meetctl status`), then run the same command again"),
+        }
+    }
+}
+
+/// What ends a run that Terraform could not finish: nothing is lost, and nothing has to be undone.
+const CONTINUES: &str = "then run the same command again; it continues where it stopped";
+
+impl From<TerraformError> for Failure {
+    fn from(error: TerraformError) -> Self {
+        use TerraformError as E;
+        let what = match &error {
+            E::Keys(_) => String::new(),
+            other => format!("Terraform could not do its part: {other}"),
+        };
+        let outside = |why: &str, next: &str| Self::new(Kind::Outside, what.clone()).because(why).next(next);
+        match error {
+            E::Keys(error) => error.into(),
+            E::Missing => Self::new(Kind::Outside, what)
+                .next("install Terraform 1.11 or newer (https://developer.hashicorp.com/terraform/install), or OpenTofu 1.11 or newer")
+                .next("then run the same command again"),
+            E::TooOld { .. } => Self::new(Kind::Outside, what).next("install a newer one, then run the same command again"),
+            E::NoProviders { why } => outside(&why, "check this machine's way to registry.terraform.io; a mirror is named in Terraform's own CLI configuration (TF_CLI_CONFIG_FILE)")
+                .next("then run the same command again"),
+            E::Locked { lock } => outside(
+                &format!("{} holds it since {}, for {:?}", lock.who, lock.created, lock.operation),
+                "wait until they are done, then run the same command again",
+            )
+            .next(format!("if that run has died: `terraform force-unlock {}` in the module's folder", lock.id)),
+            E::Busy => Self::new(Kind::Outside, what).next("wait until it is done, then run the same command again"),
+            E::SignIn { why } => Self::new(Kind::NoAccess, what).because(why).next(advice(Blindness::SignIn)).next(CONTINUES),
+            E::Denied { action, why, .. } => Self::new(Kind::NoAccess, what)
+                .because(why)
+                .next(action.map_or_else(
+                    || advice(Blindness::Denied).to_owned(),
+                    |action| format!("ask for the permission {action}; docs/reference/iam.md lists what each command needs"),
+                ))
+                .next(CONTINUES),
+            E::StateGone { bucket } => outside(
+                &format!("{bucket} does not exist in this account and region"),
+                "check account and region: `meetctl config show --origin`",
+            )
+            .next("if somebody has deleted the bucket: docs/restore.md tells how to bring the state back"),
+            E::SecretWaits { why } => outside(&why, "bring it back (`aws secretsmanager restore-secret`) and delete it without a recovery window, or wait until the window ends")
+                .next(CONTINUES),
+            E::BalancersRefused { why } => outside(&why, "open a support case with AWS (account and billing, free): \"please allow load balancers in this account\"")
+                .next("until then the account pays for what was made so far; `meetctl destroy` removes it")
+                .next(CONTINUES),
+            E::Quota { what: quota, why } => outside(&why, &format!("free some of the account's {quota}, or ask for more in Service Quotas"))
+                .next(CONTINUES),
+            E::RecordingsExist { why } => outside(&why, "take it over: `meetctl deploy --adopt-recordings`"),
+            E::NothingToAdopt => Self::new(Kind::Outside, what).next("run it without --adopt-recordings"),
+            E::DiskFull { why } => outside(&why, "free some space, then run the same command again; it continues where it stopped"),
+            E::Stale => Self::new(Kind::Refused, what).next("run the same command again, and look at the new plan"),
+            E::Interrupted { saved: true } => Self::new(Kind::Interrupted, what).next("run the same command again; it continues where it stopped"),
+            E::Interrupted { saved: false } => Self::new(Kind::Interrupted, what)
+                .because("its state may lack what was made last, and may still be locked")
+                .next("run the same command again; it names the lock if there is one"),
+            E::Folder { why, .. } => outside(&why, "make that folder usable, or set XDG_DATA_HOME to another one"),
+            E::Garbled { why } => outside(&why, "run the same command again; with `-v` it shows what Terraform said"),
+            E::Other { detail, .. } => outside(&detail, "mend what it names").next(CONTINUES),
         }
     }
 }

@@ -8,10 +8,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::domain::cause::{Cause, LogTail};
+use crate::domain::changes::{Changes, Wanted};
 use crate::domain::condition::{Condition, Verdict};
+use crate::domain::cost::Money;
+use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
 use crate::domain::level::{Goal, Level};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
+use crate::domain::said::Said;
 use crate::domain::seconds;
 use crate::domain::status::Status;
 use crate::error::{Failure, Outcome};
@@ -60,6 +64,21 @@ pub enum Event {
         at: Timestamp,
         message: String,
     },
+    /// What Terraform would change.
+    ChangesPlanned {
+        #[serde(flatten)]
+        wanted: Wanted,
+        changes: Changes,
+    },
+    /// What Terraform reports while it works.
+    TerraformSaid {
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// Somebody is asked, and the work waits for the answer.
+    Question {
+        question: String,
+    },
     Warning {
         message: String,
     },
@@ -103,10 +122,13 @@ impl Event {
             Self::StepFinished { .. } => "The condition holds; `took` is in seconds.",
             Self::StepFailed { .. } => "The condition cannot come true, and why.",
             Self::ServiceSaid { .. } => "A line of the ECS service's own diary.",
+            Self::ChangesPlanned { .. } => "What Terraform would change, before anything is changed.",
+            Self::TerraformSaid { .. } => "What Terraform reports while it works.",
+            Self::Question { .. } => "Somebody is asked; the work waits for the answer.",
             Self::Warning { .. } => "Something that is not wrong yet.",
             Self::Note { .. } => "A sentence worth telling while the work goes on.",
             Self::Answer(_) => {
-                "What was asked for. `answer` says which: `status`, `health`, `why`, `config`, `stories` or `text`."
+                "What was asked for. `answer` says which: `status`, `health`, `why`, `settled`, `costs`, `config`, `stories` or `text`."
             }
             Self::Finished { .. } => "Last, when the job was done, whatever its answer.",
             Self::Failed { .. } => "Last, when the job could not be done: what, why, and what to do next.",
@@ -120,6 +142,7 @@ impl Event {
                 Some(Level::Running.name())
             }
             Self::Answer(answer) if let Answer::Status(status) = answer.as_ref() => Some(status.standing.name()),
+            Self::Answer(answer) if let Answer::Settled(settled) = answer.as_ref() => Some(settled.level.name()),
             _ => None,
         }
     }
@@ -133,6 +156,9 @@ pub enum Answer {
     Status(Status),
     Health(Health),
     Why(Why),
+    /// What a deployment, a power-down or a removal has come to.
+    Settled(Settled),
+    Costs(Costs),
     Config {
         settings: Vec<Setting>,
         /// Whether people asked to see where each value comes from.
@@ -177,6 +203,34 @@ pub struct Why {
     pub log: Option<LogTail>,
     /// Why there is no cause to name, or what was not to be seen.
     pub note: Option<String>,
+}
+
+/// What is so after a deployment, a power-down or a removal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settled {
+    pub level: Level,
+    pub before: Money,
+    pub per_hour: Money,
+    /// What a month costs if nothing else happens; traffic and storage aside.
+    pub per_month: Money,
+    /// What was kept on purpose.
+    pub kept: Vec<String>,
+    /// How to go on, and how long that takes.
+    pub back: String,
+}
+
+/// What levels, months and meetings cost.
+#[derive(Clone, Debug, Serialize)]
+pub struct Costs {
+    /// The region and the date of the rates.
+    pub rates: &'static str,
+    pub levels: Vec<LevelCost>,
+    /// The table that the project began with, next to what the months really cost.
+    pub seed: Vec<SeedRow>,
+    pub usage: Usage,
+    pub month: Month,
+    /// What no figure here contains.
+    pub not_counted: &'static str,
 }
 
 /// One setting with where it comes from.

@@ -1,5 +1,8 @@
 //! Builds the world that the options ask for: AWS and the network, or a story of the sandbox.
 
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+
 use crate::cli::Options;
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
@@ -9,6 +12,7 @@ use crate::world::aws::{self, Settings};
 use crate::world::net::Internet;
 use crate::world::sandbox::store::{Store, StoreError};
 use crate::world::sandbox::{Handle, Story, world};
+use crate::world::terraform::{self, Program};
 use crate::world::{Trust, World};
 
 /// A world, and what is to be kept of it when the command is over.
@@ -21,7 +25,7 @@ impl Outside {
     pub async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
         match options.story() {
             Some(name) => Self::play(story(name)?, options.seed, environment),
-            None => Ok(Self { world: real(config).await?, played: None }),
+            None => Ok(Self { world: real(config, environment).await?, played: None }),
         }
     }
 
@@ -62,18 +66,40 @@ pub fn story(name: &str) -> Result<Story, Failure> {
     })
 }
 
-async fn real(config: &Config) -> Result<World, Failure> {
+async fn real(config: &Config, environment: &Environment) -> Result<World, Failure> {
     let settings = Settings {
         names: Names::new(config.name.clone()),
         host: config.host()?.clone(),
         region: Some(config.region.clone()),
         profile: config.profile.clone(),
     };
+    let cloud = aws::cloud(settings).await?;
     Ok(World {
-        cloud: Box::new(aws::cloud(settings).await?),
+        terraform: Box::new(Program::new(terraform::Settings {
+            platform: config.name.clone(),
+            domain: config.host()?.clone(),
+            region: config.region.clone(),
+            environment: environment.variables.clone(),
+            data: folder(environment.data_folder(), "XDG_DATA_HOME")?,
+            cache: folder(environment.cache_folder(), "XDG_CACHE_HOME")?.join("terraform"),
+            own: config.terraform_dir.clone(),
+            variables: config.terraform_variables.clone(),
+            keys: cloud.keys(),
+        })),
+        cloud: Box::new(cloud),
         net: Box::new(Internet),
         clock: Clock::system(),
         trust: Trust::browsers().and_private(config.private_roots()?),
+        // The standard library's hash keys are random for each process.
+        seed: RandomState::new().hash_one(std::process::id()),
+    })
+}
+
+fn folder(found: Option<PathBuf>, variable: &str) -> Result<PathBuf, Failure> {
+    found.ok_or_else(|| {
+        Failure::new(Kind::Configuration, "there is no folder to work in")
+            .because(format!("neither {variable} nor HOME is set"))
+            .next(format!("set {variable} to a folder"))
     })
 }
 

@@ -57,7 +57,8 @@ locals {
   )
 }
 
-# ECS reports CPU only while a task runs, and for nothing: hours with a reading are hours that are paid for.
+# ECS reports CPU only while a task runs, and for nothing: hours with a reading are hours that are paid for. One more
+# than the session may last, because the first and the last are seldom whole.
 resource "aws_cloudwatch_metric_alarm" "running_too_long" {
   alarm_name        = "${var.name}-running-too-long"
   alarm_description = "A task has been running for more than ${var.longest_session_hours} hours. Nobody in a meeting? Then: meetctl down"
@@ -70,8 +71,8 @@ resource "aws_cloudwatch_metric_alarm" "running_too_long" {
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
   period              = 3600
-  evaluation_periods  = var.longest_session_hours
-  datapoints_to_alarm = var.longest_session_hours
+  evaluation_periods  = var.longest_session_hours + 1
+  datapoints_to_alarm = var.longest_session_hours + 1
   treat_missing_data  = "notBreaching"
 }
 

@@ -67,7 +67,7 @@ locals {
       SHUTDOWN_REST_ENABLED = "1"
 
       # Powered down there is no address to advertise, and no task to do so.
-      JVB_ADVERTISE_IPS                = local.media_through_nlb ? coalesce(local.media_address, "none") == "none" ? "" : local.media_address : ""
+      JVB_ADVERTISE_IPS                = local.media_address == null ? "" : local.media_address
       JVB_ADVERTISE_PRIVATE_CANDIDATES = "0"
       JVB_DISABLE_STUN                 = local.media_through_nlb ? "1" : "0"
       JVB_STUN_SERVERS                 = join(",", var.stun_servers)
@@ -302,7 +302,9 @@ resource "aws_ecs_service" "this" {
     ignore_changes = [desired_count]
   }
 
-  # ECS refuses target groups without a listener; and a role whose policy goes first leaves the service stuck.
+  # ECS refuses target groups without a listener; and a role whose policy goes first leaves the service stuck. On the way
+  # down Terraform removes the listeners first and tells the service afterwards, which is why meetctl stops the task
+  # before (that ECS minds nothing then is unverified on a live account).
   depends_on = [
     aws_lb_listener.https,
     aws_lb_listener.media,

@@ -42,7 +42,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let started = tokio::time::Instant::now();
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    let seen = observe(&cx.world, &cx.sight, &Look::everything(), seen).await;
+    let seen = observe(&cx.world, &cx.sight, &Look::at_all(&cx.policy), seen, &cx.stop).await;
     let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, cx)).collect();
     let outcome = args.outcome(&judged);
     cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
@@ -73,7 +73,7 @@ fn judge(condition: Condition, seen: &Observed, cx: &Context) -> Judged {
     let verdict = condition.judge(seen, &cx.policy);
     let next = match &verdict {
         Verdict::Holds | Verdict::Warns(_) => Vec::new(),
-        Verdict::Waits(_) | Verdict::Fails(_) => condition.advice().iter().map(|&n| n.to_owned()).collect(),
+        Verdict::Waits(_) | Verdict::Fails(_) => condition.next(seen),
         Verdict::Unseen(unseen) => vec![advice(unseen.because).to_owned()],
     };
     Judged { condition, sentence: condition.to_string(), verdict, evidence: condition.evidence(seen), next }

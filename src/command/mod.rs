@@ -1,12 +1,17 @@
 //! The subcommands: one file each, and the dispatch.
 
+mod ask;
 pub mod completions;
 pub mod config;
+pub mod cost;
+pub mod deploy;
+pub mod destroy;
 pub mod down;
 pub mod generate;
 pub mod health;
 pub mod init;
 pub mod man;
+pub mod power_down;
 pub mod sandbox;
 pub mod status;
 pub mod up;
@@ -40,6 +45,9 @@ pub enum OnPlatform {
     Up(up::Args),
     #[command(visible_aliases = ["scale-down", "stop"])]
     Down(down::Args),
+    PowerDown(power_down::Args),
+    Deploy(deploy::Args),
+    Destroy(destroy::Args),
     Status(status::Args),
     #[command(visible_alias = "check")]
     Health(health::Args),
@@ -49,6 +57,7 @@ pub enum OnPlatform {
 /// What needs no platform.
 #[derive(Subcommand)]
 pub enum AtDesk {
+    Cost(cost::Args),
     Config(config::Args),
     Init(init::Args),
     Sandbox(sandbox::Args),
@@ -101,6 +110,7 @@ impl Context {
             say: &self.say,
             stop: &self.stop,
             timeout: self.timeout.unwrap_or(limit),
+            shown: None,
             wait: self.wait,
         }
     }
@@ -111,6 +121,9 @@ impl OnPlatform {
         match self {
             Self::Up(args) => Box::pin(up::run(args, cx)).await,
             Self::Down(args) => Box::pin(down::run(args, cx)).await,
+            Self::PowerDown(args) => Box::pin(power_down::run(args, cx)).await,
+            Self::Deploy(args) => Box::pin(deploy::run(args, cx)).await,
+            Self::Destroy(args) => Box::pin(destroy::run(args, cx)).await,
             Self::Status(args) => unless_stopped(&cx.stop, Box::pin(status::run(args, cx))).await,
             Self::Health(args) => unless_stopped(&cx.stop, Box::pin(health::run(args, cx))).await,
             Self::Why(args) => unless_stopped(&cx.stop, Box::pin(why::run(args, cx))).await,
@@ -121,6 +134,7 @@ impl OnPlatform {
 impl AtDesk {
     pub fn run(&self, desk: &Desk) -> Result<Outcome, Failure> {
         match self {
+            Self::Cost(args) => Ok(cost::run(args, desk)),
             Self::Config(args) => config::run(args, desk),
             Self::Init(args) => init::run(args, desk),
             Self::Sandbox(args) => sandbox::run(args, desk),

@@ -50,7 +50,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
 
 /// One look, told as an answer.
 async fn look(cx: &Context, last: Observed) -> (Observed, Standing) {
-    let seen = observe(&cx.world, &cx.sight, &Look::everything(), last).await;
+    let seen = observe(&cx.world, &cx.sight, &Look::everything(), last, &cx.stop).await;
     let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), cx.sight.host.as_str());
     let standing = status.standing.clone();
     cx.say.answer(Answer::Status(status));

@@ -9,7 +9,7 @@ use crate::error::{Failure, Outcome};
 
 /// Start the platform and prove that it runs
 ///
-/// Starts one task, then waits until every condition of `running` holds on a fresh look: the containers are healthy,
+/// From `powered-down`, Terraform first brings the load balancer back. Starts one task, then waits until every condition of `running` holds on a fresh look: the containers are healthy,
 /// the load balancer reaches them, the name resolves, browsers trust the certificate, the pages are Jitsi's and
 /// signalling answers. A start that is already under way is continued; when everything holds, nothing is changed.
 ///
@@ -17,8 +17,8 @@ use crate::error::{Failure, Outcome};
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// A start takes three to six minutes; past this something is wrong.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// A start takes three to six minutes, and the load balancer four before that; past this something is wrong.
+const LIMIT: Duration = Duration::from_mins(25);
 
 pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     engine::reach(cx.job(LIMIT), Goal::Running).await

@@ -21,7 +21,7 @@ pub struct Args {}
 pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    let seen = observe(&cx.world, &cx.sight, &Look::at([&Condition::Started]), seen).await;
+    let seen = observe(&cx.world, &cx.sight, &Look::at([&Condition::Started]), seen, &cx.stop).await;
     if let Some(unseen) = seen.service.unreadable().or(seen.tasks.unreadable()) {
         return Err(Failure::new(Kind::Unseen, "the service and its tasks could not be read")
             .because(unseen.why.clone())

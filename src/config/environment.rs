@@ -36,8 +36,22 @@ impl Environment {
 
     /// Where programs keep what they want to find again, after the XDG base directory specification.
     pub fn state_folder(&self) -> Option<PathBuf> {
-        let folder = self.path("XDG_STATE_HOME").filter(|f| f.is_absolute());
-        folder.or_else(|| Some(self.home()?.join(".local").join("state"))).map(|f| f.join("meetctl"))
+        self.xdg("XDG_STATE_HOME", ".local/state")
+    }
+
+    /// Where programs keep what they work with.
+    pub fn data_folder(&self) -> Option<PathBuf> {
+        self.xdg("XDG_DATA_HOME", ".local/share")
+    }
+
+    /// Where programs keep what they can get again.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        self.xdg("XDG_CACHE_HOME", ".cache")
+    }
+
+    fn xdg(&self, variable: &str, otherwise: &str) -> Option<PathBuf> {
+        let folder = self.path(variable).filter(|f| f.is_absolute());
+        folder.or_else(|| Some(self.home()?.join(otherwise))).map(|f| f.join("meetctl"))
     }
 
     pub fn home(&self) -> Option<PathBuf> {
@@ -46,7 +60,6 @@ impl Environment {
 
     /// The user's own file. The XDG specification ignores relative folders.
     pub fn user_file(&self) -> Option<PathBuf> {
-        let folder = self.path("XDG_CONFIG_HOME").filter(|f| f.is_absolute());
-        folder.or_else(|| Some(self.home()?.join(".config"))).map(|f| f.join("meetctl").join("config.toml"))
+        self.xdg("XDG_CONFIG_HOME", ".config").map(|f| f.join("config.toml"))
     }
 }

@@ -37,7 +37,7 @@ const fn key(
 }
 
 /// All keys, in the order in which they are shown.
-pub const KEYS: [Key; 14] = [
+pub const KEYS: [Key; 16] = [
     key(
         "platform.name",
         &["MEETCTL_PLATFORM"],
@@ -77,6 +77,22 @@ pub const KEYS: [Key; 14] = [
         None,
         "profile = \"jitsi-hosting\"",
         "The profile of the AWS configuration that has the credentials",
+    ),
+    key(
+        "terraform.dir",
+        &["MEETCTL_TERRAFORM_DIR"],
+        Shape::Text,
+        None,
+        "dir = \"terraform\"",
+        "A Terraform module of your own, instead of the one that ships with meetctl; relative to the file that names it",
+    ),
+    key(
+        "terraform.variables",
+        &["MEETCTL_TERRAFORM_VARIABLES"],
+        Shape::Text,
+        None,
+        "variables = \"platform.tfvars\"",
+        "A file with values of the Terraform module's variables; relative to the file that names it",
     ),
     key(
         "session.length",

@@ -12,6 +12,16 @@ pub enum Action {
     Start,
     /// Desired count 0.
     Stop,
+    /// Terraform brings what has an hourly price back.
+    Restore,
+    /// Terraform takes away what has an hourly price.
+    PowerDown,
+    /// Deletes load balancers that carry the project's tags and that Terraform does not know.
+    RemoveBalancers,
+    /// Terraform removes the platform; recordings are kept.
+    RemoveKeepingRecordings,
+    /// Terraform removes the platform with its recordings.
+    RemoveWithRecordings,
     /// Lift the tasks' scale-in protection, so that they can be stopped during a meeting.
     Unprotect,
 }
@@ -21,6 +31,11 @@ impl fmt::Display for Action {
         f.write_str(match self {
             Self::Start => "start one task with a new deployment",
             Self::Stop => "set the desired count to 0",
+            Self::Restore => "restore the load balancer with Terraform",
+            Self::PowerDown => "remove what has an hourly price with Terraform",
+            Self::RemoveBalancers => "delete the load balancers that were left over",
+            Self::RemoveKeepingRecordings => "remove the platform with Terraform, and keep its recordings",
+            Self::RemoveWithRecordings => "remove the platform and its recordings with Terraform",
             Self::Unprotect => "lift the task's scale-in protection",
         })
     }

@@ -8,7 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::action::Action;
+use super::billed::{Billed, Kind, Witness};
 use super::cause::{self, Cause};
+use super::changes::Recordings;
+use super::meeting::{Proof, Weight};
 use super::observed::{
     Authority, BalancerState, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service,
     ServiceStatus, Target, TargetState, Task, Unreadable, between,
@@ -39,6 +42,12 @@ pub enum Condition {
     Unprotected,
     /// Nothing runs, and nothing is asked to.
     Stopped,
+    /// The load balancer that Terraform makes is gone.
+    IngressRemoved,
+    /// What Terraform has made is gone.
+    StackGone,
+    /// Nothing with an hourly price is left.
+    NothingBills,
 }
 
 /// What a condition is, as far as it was seen.
@@ -90,6 +99,8 @@ pub enum Source {
     Web,
     Signalling,
     Media,
+    Billed,
+    Managed,
 }
 
 /// Java services report success before their first check has run; this long of it is believed.
@@ -100,7 +111,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(2);
 pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 24);
 
 impl Condition {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::SignedIn,
         Self::ServiceActive,
         Self::BalancerActive,
@@ -116,6 +127,9 @@ impl Condition {
         Self::RoomsEmpty,
         Self::Unprotected,
         Self::Stopped,
+        Self::IngressRemoved,
+        Self::StackGone,
+        Self::NothingBills,
     ];
 
     /// One word for tables and options.
@@ -136,6 +150,9 @@ impl Condition {
             Self::RoomsEmpty => "people",
             Self::Unprotected => "protection",
             Self::Stopped => "stopped",
+            Self::IngressRemoved => "ingress-removed",
+            Self::StackGone => "stack-gone",
+            Self::NothingBills => "nothing-bills",
         }
     }
 
@@ -144,7 +161,7 @@ impl Condition {
         match self {
             Self::SignedIn => &[Source::Identity],
             Self::ServiceActive => &[Source::Service],
-            Self::BalancerActive => &[Source::Balancer],
+            Self::BalancerActive => &[Source::Balancer, Source::Service],
             Self::Started | Self::ContainersHealthy | Self::Steady => &[Source::Service, Source::Tasks],
             Self::TargetsHealthy => &[Source::Targets],
             Self::NameResolves => &[Source::Balancer, Source::Record, Source::Names],
@@ -154,6 +171,9 @@ impl Condition {
             Self::MediaFlows => &[Source::Media],
             Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
             Self::Unprotected | Self::Stopped => &[Source::Service, Source::Tasks],
+            Self::IngressRemoved => &[Source::Balancer],
+            Self::StackGone => &[Source::Service, Source::Balancer, Source::Secret, Source::Managed],
+            Self::NothingBills => &[Source::Balancer, Source::Tasks, Source::Billed],
         }
     }
 
@@ -166,7 +186,7 @@ impl Condition {
             Self::CertificateTrusted => 60,
             Self::PagesServed | Self::SignallingWorks => 120,
             Self::Steady => 60,
-            Self::MediaFlows | Self::Stopped => 300,
+            Self::MediaFlows | Self::Stopped | Self::IngressRemoved | Self::StackGone | Self::NothingBills => 300,
             Self::RoomsEmpty => 6 * 3600,
         };
         Duration::from_secs(seconds)
@@ -178,7 +198,10 @@ impl Condition {
             Self::TargetsHealthy => 1_250,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
             Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
-            Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows => 5_000,
+            Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows | Self::IngressRemoved => {
+                5_000
+            }
+            Self::StackGone | Self::NothingBills => 10_000,
             Self::CertificateTrusted | Self::PagesServed | Self::SignallingWorks => 1_000,
             Self::RoomsEmpty => 30_000,
         };
@@ -193,14 +216,21 @@ impl Condition {
         )
     }
 
+    /// What a person can do about what was seen.
+    pub fn next(self, seen: &Observed) -> Vec<String> {
+        let finding = seen.media.present().and_then(|p| p.finding.as_ref()).filter(|_| self == Self::MediaFlows);
+        match finding {
+            Some(finding) => vec![finding.remedy().to_owned()],
+            None => self.advice().iter().map(|&next| next.to_owned()).collect(),
+        }
+    }
+
     /// What a person can do when this does not hold.
-    pub const fn advice(self) -> &'static [&'static str] {
+    const fn advice(self) -> &'static [&'static str] {
         match self {
             Self::SignedIn => &["sign in again: `aws sso login`, or set AWS_PROFILE to the right profile"],
-            Self::ServiceActive => &["create the stack with Terraform: docs/guide.md"],
-            Self::BalancerActive => {
-                &["bring the load balancer back with Terraform (power = \"standby\"): docs/guide.md"]
-            }
+            Self::ServiceActive => &["create the platform: `meetctl deploy`"],
+            Self::BalancerActive => &["bring the load balancer back: `meetctl up`, or `meetctl deploy`"],
             Self::Started | Self::ContainersHealthy | Self::Steady => {
                 &["`meetctl why` names the cause; `meetctl up` starts afresh"]
             }
@@ -209,7 +239,7 @@ impl Condition {
                 "check that the task's security group admits the load balancer",
             ],
             Self::NameResolves => &[
-                "point the name's alias record to the load balancer with Terraform",
+                "point the name's alias record to the load balancer: `meetctl deploy`",
                 "a resolver that keeps an old answer forgets it within minutes",
             ],
             Self::CertificateTrusted => &[
@@ -226,12 +256,17 @@ impl Condition {
                 &["wait for them: `meetctl down --when-empty`", "or end their meeting: `meetctl down --cut-meetings`"]
             }
             Self::Unprotected => &["ask for the permission ecs:UpdateTaskProtection"],
+            Self::IngressRemoved => &["run `meetctl power-down` again; it continues where it stopped"],
+            Self::StackGone => &["run `meetctl destroy` again; it continues where it stopped"],
+            Self::NothingBills => &[
+                "delete what is listed, in the AWS console or with the tool that made it; then run the same command again",
+            ],
             Self::Stopped => &["look at the service's tasks; a protected task needs `meetctl down --cut-meetings`"],
         }
     }
 
     /// The change that brings this about, or `None` when waiting is all there is to do.
-    pub fn remedy(self, seen: &Observed) -> Option<Action> {
+    pub fn remedy(self, seen: &Observed, policy: &Policy) -> Option<Action> {
         match self {
             Self::Started => {
                 let service = seen.service.present()?;
@@ -251,12 +286,30 @@ impl Condition {
                 seen.service.present().filter(|s| s.desired > 0)?;
                 Some(Action::Stop)
             }
+            Self::BalancerActive => {
+                let missing = match &seen.balancer {
+                    Reading::Present(balancer) => balancer.listeners.is_empty() || is_detached(seen),
+                    Reading::Absent => true,
+                    Reading::Unreadable(_) => false,
+                };
+                (missing && seen.run.terraformed.is_none()).then_some(Action::Restore)
+            }
+            Self::NameResolves => {
+                // Until the load balancer is whole there is nothing to point to.
+                let whole = Self::BalancerActive.judge(seen, policy).is_good();
+                let wrong = whole && matches!(self.judge(seen, policy), Verdict::Fails(_));
+                (wrong && seen.run.terraformed.is_none()).then_some(Action::Restore)
+            }
+            Self::IngressRemoved => seen.run.terraformed.is_none().then_some(Action::PowerDown),
+            Self::StackGone => Some(match policy.recordings {
+                Recordings::Kept => Action::RemoveKeepingRecordings,
+                Recordings::Deleted => Action::RemoveWithRecordings,
+            }),
+            Self::NothingBills => nothing_bills_remedy(seen),
             Self::SignedIn
             | Self::ServiceActive
-            | Self::BalancerActive
             | Self::ContainersHealthy
             | Self::TargetsHealthy
-            | Self::NameResolves
             | Self::CertificateTrusted
             | Self::PagesServed
             | Self::SignallingWorks
@@ -283,6 +336,9 @@ impl Condition {
                         BalancerState::Active if balancer.listeners.is_empty() => {
                             Verdict::Fails("the load balancer has no listener".into())
                         }
+                        BalancerState::Active if is_detached(seen) => {
+                            Verdict::Fails("the service does not register its tasks with the load balancer".into())
+                        }
                         BalancerState::Active => Verdict::Holds,
                         BalancerState::Impaired => Verdict::Warns("AWS calls the load balancer active_impaired".into()),
                         BalancerState::Provisioning => Verdict::Waits("AWS is still creating the load balancer".into()),
@@ -308,13 +364,15 @@ impl Condition {
             }),
             Self::Steady => steady(seen),
             Self::MediaFlows if !policy.media => Verdict::Warns("not proven: [probe] media is off".into()),
-            Self::MediaFlows => with(&seen.media, "there is no bridge to ask", |media| match &media.wrong {
-                None => Verdict::Holds,
-                Some(wrong) => Verdict::Fails(wrong.clone()),
-            }),
+            Self::MediaFlows => {
+                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.asked.is_some()))
+            }
             Self::RoomsEmpty => rooms_empty(seen, policy),
             Self::Unprotected => unprotected(seen, policy),
             Self::Stopped => stopped(seen),
+            Self::IngressRemoved => ingress_removed(seen),
+            Self::StackGone => stack_gone(seen),
+            Self::NothingBills => nothing_bills(seen),
         }
     }
 }
@@ -338,6 +396,9 @@ impl fmt::Display for Condition {
             Self::RoomsEmpty => "nobody is in a meeting",
             Self::Unprotected => "no task is protected from being stopped",
             Self::Stopped => "nothing runs",
+            Self::IngressRemoved => "the load balancer is gone",
+            Self::StackGone => "the platform's resources are gone",
+            Self::NothingBills => "nothing with an hourly price is left",
         })
     }
 }
@@ -603,6 +664,28 @@ fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
     }
 }
 
+/// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
+const MEETING_TRIES: u32 = 3;
+
+/// `starting`: whether a run is still waiting for the platform to settle.
+fn media_flows(proof: &Proof, starting: bool) -> Verdict {
+    let Some(finding) = &proof.finding else {
+        return match proof.warnings.first() {
+            None => Verdict::Holds,
+            Some(warning) => Verdict::Warns(warning.to_string()),
+        };
+    };
+    match finding.weight() {
+        Weight::Warning => Verdict::Warns(finding.to_string()),
+        Weight::NotApplicable => Verdict::Unseen(Unreadable {
+            because: Blindness::Unprovable,
+            why: format!("{finding}: {}", finding.remedy()),
+        }),
+        Weight::Failure if starting && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure => Verdict::Fails(finding.to_string()),
+    }
+}
+
 /// A page that a starting platform may still mend is awaited; a page that is somebody else's is a failure.
 fn page(page: &Page) -> Verdict {
     match (&page.wrong, page.status) {
@@ -664,6 +747,103 @@ fn stopped(seen: &Observed) -> Verdict {
         Reading::Present(_) | Reading::Absent if live > 0 => Verdict::Waits(format!("{live} task(s) still stopping")),
         Reading::Present(_) | Reading::Absent => Verdict::Holds,
     }
+}
+
+/// Terraform attaches the service to the target groups after it has made the load balancer.
+fn is_detached(seen: &Observed) -> bool {
+    seen.service.present().is_some_and(|s| s.target_groups.is_empty())
+}
+
+fn ingress_removed(seen: &Observed) -> Verdict {
+    match &seen.balancer {
+        Reading::Absent => Verdict::Holds,
+        Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+        // Terraform has removed what it knows; what is left is judged as a leftover.
+        Reading::Present(_) if seen.run.terraformed.is_some() => {
+            Verdict::Warns("a load balancer of the platform's name is there that Terraform does not know".into())
+        }
+        Reading::Present(balancer) => Verdict::Waits(format!("there is a load balancer, {}", balancer.dns_name)),
+    }
+}
+
+fn stack_gone(seen: &Observed) -> Verdict {
+    fn there<T>(what: &str, reading: &Reading<T>) -> Verdict {
+        match reading {
+            Reading::Present(_) => Verdict::Waits(format!("{what} is still there")),
+            Reading::Absent => Verdict::Holds,
+            Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+        }
+    }
+    let secret = match &seen.secret {
+        Reading::Present(secret) if secret.deleted.is_some() => Verdict::Warns(format!(
+            "AWS keeps {} for its recovery window: its name cannot be used until then",
+            secret.name
+        )),
+        other => there("the secret", other),
+    };
+    let managed = match &seen.managed {
+        Reading::Present(managed) if managed.is_empty() => Verdict::Holds,
+        Reading::Present(managed) => {
+            Verdict::Waits(format!("Terraform still manages {}", count_of(managed.len(), "resource", "resources")))
+        }
+        Reading::Absent => Verdict::Holds,
+        Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+    };
+    // A load balancer that Terraform does not know is judged as a leftover.
+    worst([there("the service", &seen.service), secret, managed])
+}
+
+fn count_of(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// The list of tags may name a thing for a while after it was deleted.
+const TAGS_LINGER: SignedDuration = SignedDuration::from_mins(3);
+
+fn nothing_bills(seen: &Observed) -> Verdict {
+    let billed = match &seen.billed {
+        Reading::Unreadable(why) => return Verdict::Unseen(why.clone()),
+        Reading::Absent => &[],
+        Reading::Present(billed) => billed.as_slice(),
+    };
+    if let Some(why) = seen.balancer.unreadable().or(seen.tasks.unreadable()) {
+        return Verdict::Unseen(why.clone());
+    }
+    let mut left: Vec<String> = billed.iter().map(ToString::to_string).collect();
+    let listed = billed.iter().any(|b| b.kind == Kind::Balancer);
+    left.extend(seen.balancer.present().filter(|_| !listed).map(|b| format!("load balancer {}", b.dns_name)));
+    if left.is_empty() {
+        return Verdict::Holds;
+    }
+    let fresh = |at: Option<Timestamp>| at.is_some_and(|at| seen.at.duration_since(at) < TAGS_LINGER);
+    if fresh(seen.run.balancers_removed) {
+        return Verdict::Waits(format!("still there: {}", left.join("; ")));
+    }
+    let only_tags = seen.balancer.is_absent() && billed.iter().all(|b| b.witness == Witness::TagsOnly);
+    if fresh(seen.run.terraformed) && only_tags {
+        return Verdict::Waits(format!("its tags still list {}", left.join("; ")));
+    }
+    Verdict::Fails(left.join("; "))
+}
+
+/// A load balancer with our tags that its owner confirms is removed; an address goes with Terraform's plan, once.
+fn nothing_bills_remedy(seen: &Observed) -> Option<Action> {
+    let billed = seen.billed.present()?;
+    let terraformed = seen.run.terraformed.is_some();
+    if seen.balancer.present().is_some() && !terraformed {
+        // Not a leftover: it goes with an earlier step.
+        return None;
+    }
+    if leftover_balancers(billed).next().is_some() {
+        return seen.run.balancers_removed.is_none().then_some(Action::RemoveBalancers);
+    }
+    let address = billed.iter().any(|b| b.kind == Kind::Address);
+    (address && !terraformed && seen.service.present().is_some()).then_some(Action::PowerDown)
+}
+
+/// The load balancers with the project's tags that elbv2 itself confirms.
+pub fn leftover_balancers(billed: &[Billed]) -> impl Iterator<Item = &Billed> {
+    billed.iter().filter(|b| b.kind == Kind::Balancer && b.witness == Witness::Owner)
 }
 
 fn not_asked() -> Unreadable {

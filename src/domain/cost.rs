@@ -24,9 +24,33 @@ impl From<f64> for Money {
     }
 }
 
+/// `$0.0275`: cents, and as many digits below them as it takes, up to four in all.
+impl std::fmt::Display for Money {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let shown = format!("{:.4}", f64::from(*self).abs());
+        let short = shown.strip_suffix("00").or_else(|| shown.strip_suffix('0')).unwrap_or(&shown);
+        write!(f, "{sign}${short}")
+    }
+}
+
 impl std::iter::Sum for Money {
     fn sum<I: Iterator<Item = Self>>(of: I) -> Self {
         Self(of.map(|m| m.0).sum())
+    }
+}
+
+impl std::ops::Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl std::ops::Sub for Money {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a condition was judged from, in one line: addresses, dates, milliseconds.
 
 use super::condition::{Condition, addresses};
+use super::meeting::{Answer, Proof};
 use super::observed::{Observed, Page, Target};
 
 impl Condition {
@@ -38,7 +39,13 @@ impl Condition {
             }),
             Self::PagesServed => seen.web.present().map(|w| [&w.index, &w.config, &w.api].map(page).join("; ")),
             Self::SignallingWorks => seen.signalling.present().map(|s| [&s.bosh, &s.websocket].map(page).join("; ")),
-            Self::MediaFlows => None,
+            Self::MediaFlows => seen.media.present().map(media),
+            Self::IngressRemoved => seen.balancer.present().map(|b| b.dns_name.clone()),
+            Self::StackGone => seen.managed.present().map(|m| format!("{} in Terraform's state", m.len())),
+            Self::NothingBills => seen
+                .billed
+                .present()
+                .map(|billed| billed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
             Self::RoomsEmpty => {
                 seen.occupancy.present().map(|o| format!("{} participants, {} rooms", o.participants, o.conferences))
             }
@@ -63,6 +70,25 @@ const fn health_word(health: super::observed::Health) -> &'static str {
 
 fn target(container: &str, target: &Target) -> String {
     format!("{container} {}:{} {}", target.address, target.port, target.state)
+}
+
+/// The three levels of the proof, as far as they were reached: each with its figures.
+fn media(proof: &Proof) -> String {
+    let reached =
+        proof.reached.iter().filter(|r| r.outcome == Answer::Answered).filter_map(|r| Some((r.address, r.round_trip?)));
+    let reach =
+        reached.min_by_key(|(_, took)| *took).map(|(at, took)| format!("reach {at} in {} ms", took.as_millis()));
+    let secure =
+        proof.secured.iter().map(|s| s.ice + s.dtls).max().map(|took| format!("secure in {} ms", took.as_millis()));
+    let flow = proof.flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss()));
+    let media = flow.map(|f| {
+        let transit =
+            f.transit_median.map_or_else(String::new, |t| format!(", {} ms through the bridge", t.as_millis()));
+        format!("media {} of {} packets, {:.1} % lost{transit}", f.received, f.sent, f.loss())
+    });
+    let tried = proof.tried();
+    let silent = (reach.is_none() && !tried.is_empty()).then(|| format!("tried {}", addresses(&tried)));
+    [silent, reach, secure, media].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn page(page: &Page) -> String {

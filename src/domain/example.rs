@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::changes::Recordings;
 use super::name::TaskId;
 use super::observed::*;
 use super::plan::{Counted, Meetings, Policy};
@@ -23,6 +24,7 @@ pub(crate) fn policy() -> Policy {
         media: false,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,
+        recordings: Recordings::Kept,
     }
 }
 
@@ -157,6 +159,8 @@ pub(crate) fn running() -> Observed {
         }),
         web: Reading::Present(Web { index: page("/"), config: page("/config.js"), api: page("/external_api.js") }),
         signalling: Reading::Present(Signalling { bosh: page("/http-bind"), websocket: page("/xmpp-websocket") }),
+        billed: Reading::Present(Vec::new()),
+        managed: Reading::Present(vec!["aws_ecs_service.this".into()]),
         ..Observed::nothing(now())
     }
 }

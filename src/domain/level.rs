@@ -54,11 +54,20 @@ impl std::str::FromStr for Level {
 pub enum Goal {
     /// `running`, from wherever it is.
     Running,
+    /// At least `standby`: the stack exists. Never starts or stops anything.
+    AtLeastStandby,
     /// At most `standby`: nothing runs. Never creates anything.
     AtMostStandby,
+    /// At most `powered-down`: nothing is left that has an hourly price.
+    AtMostPoweredDown,
+    /// Nothing is left, but what is kept on purpose.
+    Destroyed,
 }
 
 impl Goal {
+    pub const ALL: [Self; 5] =
+        [Self::Running, Self::AtLeastStandby, Self::AtMostStandby, Self::AtMostPoweredDown, Self::Destroyed];
+
     /// What holds when the goal is reached, in the order in which it is brought about.
     pub const fn conditions(self) -> &'static [Condition] {
         use Condition::*;
@@ -77,7 +86,10 @@ impl Goal {
                 Steady,
                 MediaFlows,
             ],
+            Self::AtLeastStandby => &[SignedIn, ServiceActive, BalancerActive],
             Self::AtMostStandby => &[SignedIn, RoomsEmpty, Unprotected, Stopped],
+            Self::AtMostPoweredDown => &[SignedIn, RoomsEmpty, Unprotected, Stopped, IngressRemoved, NothingBills],
+            Self::Destroyed => &[SignedIn, RoomsEmpty, Unprotected, Stopped, StackGone, NothingBills],
         }
     }
 }
@@ -86,7 +98,10 @@ impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running => "running",
+            Self::AtLeastStandby => "at least standby",
             Self::AtMostStandby => "at most standby",
+            Self::AtMostPoweredDown => "at most powered-down",
+            Self::Destroyed => "destroyed",
         })
     }
 }

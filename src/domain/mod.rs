@@ -1,16 +1,21 @@
 //! What the platform is and when it is right: no I/O, no clock, no environment.
 
 pub mod action;
+pub mod billed;
 pub mod cause;
+pub mod changes;
 pub mod condition;
 pub mod cost;
 pub mod estimate;
 mod evidence;
+pub mod finding;
 pub mod level;
+pub mod meeting;
 pub mod name;
 pub mod observed;
 pub mod plan;
 pub mod price;
+pub mod said;
 pub mod status;
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::billed::Billed;
+use super::meeting::Proof;
 use super::name::{AccountId, DeploymentId, Host, TargetGroupArn, TaskId};
 
 /// One look at one thing. `Absent` is knowledge; `Unreadable` is not.
@@ -41,6 +43,8 @@ pub enum Blindness {
     Unreachable,
     /// There was an answer, and it made no sense.
     Garbled,
+    /// The deployment does not let the probe in: nothing is proven, and nothing is wrong.
+    Unprovable,
 }
 
 impl<T> Reading<T> {
@@ -100,7 +104,12 @@ pub struct Observed {
     pub tls: Reading<Tls>,
     pub web: Reading<Web>,
     pub signalling: Reading<Signalling>,
-    pub media: Reading<Media>,
+    /// What synthetic participants found in a throw-away room.
+    pub media: Reading<Proof>,
+    /// Everything with an hourly price that carries the project's tags. Present and empty when there is none.
+    pub billed: Reading<Vec<Billed>>,
+    /// The addresses of the resources in Terraform's state; absent when there is no state.
+    pub managed: Reading<Vec<String>>,
     /// What this run has asked for and seen so far; empty for a single look.
     pub run: Run,
 }
@@ -123,6 +132,8 @@ impl Observed {
             web: Reading::not_asked(),
             signalling: Reading::not_asked(),
             media: Reading::not_asked(),
+            billed: Reading::not_asked(),
+            managed: Reading::not_asked(),
             run: Run::default(),
         }
     }
@@ -153,6 +164,10 @@ pub struct Run {
     pub healthy_since: Option<(TaskId, Timestamp)>,
     /// Whether this run has lifted the scale-in protection.
     pub unprotected: bool,
+    /// When Terraform, asked by this run, had restored or removed what has an hourly price, or all.
+    pub terraformed: Option<Timestamp>,
+    /// When this run had asked for the deletion of leftover load balancers.
+    pub balancers_removed: Option<Timestamp>,
 }
 
 /// A start that was asked for.
@@ -488,11 +503,4 @@ pub struct Page {
 pub struct Signalling {
     pub bosh: Page,
     pub websocket: Page,
-}
-
-/// What two synthetic participants found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Media {
-    /// The first thing that went wrong, in one sentence; `None` when packets crossed the bridge.
-    pub wrong: Option<String>,
 }

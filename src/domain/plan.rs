@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::action::Action;
+use super::changes::{Recordings, Wanted};
 use super::condition::{Condition, Verdict};
 use super::level::Goal;
 use super::name::AccountId;
@@ -22,6 +23,8 @@ pub struct Policy {
     /// Whether somebody counts the people.
     pub counted: Counted,
     pub meetings: Meetings,
+    /// What `destroy` does with recordings.
+    pub recordings: Recordings,
 }
 
 /// `[occupancy] source`
@@ -66,6 +69,10 @@ pub enum Refusal {
     MeetingInProgress { participants: u32, conferences: u32 },
     #[error("whether people are in a meeting cannot be told")]
     MeetingUnknown { why: String },
+    #[error("Terraform would change more than it was asked to")]
+    TouchesTooMuch { wanted: Wanted, touched: Vec<String> },
+    #[error("Terraform still manages a load balancer, so none is a leftover")]
+    StillManaged { addresses: Vec<String> },
     #[error("somebody else is changing the platform")]
     Contested { why: String },
 }
@@ -92,7 +99,7 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
                 return Err(Refusal::Blind { until, because: unseen.because, why: unseen.why });
             }
             Verdict::Waits(why) | Verdict::Fails(why) => {
-                steps.push(Step { until, action: until.remedy(seen), why });
+                steps.push(Step { until, action: until.remedy(seen, policy), why });
             }
         }
     }

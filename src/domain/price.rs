@@ -13,6 +13,10 @@ pub const BALANCER_HOUR: f64 = 0.022_5;
 pub const BALANCER_GB: f64 = 0.006;
 /// <https://aws.amazon.com/vpc/pricing>: a public IPv4 address, in use or idle, per hour.
 pub const ADDRESS_HOUR: f64 = 0.005;
+/// The same page: a NAT gateway, per hour.
+pub const NAT_HOUR: f64 = 0.045;
+/// <https://aws.amazon.com/privatelink/pricing>: an interface endpoint, per zone and hour.
+pub const ENDPOINT_HOUR: f64 = 0.01;
 /// <https://aws.amazon.com/ec2/pricing/on-demand>: data out to the internet, per GB after the free ones.
 pub const EGRESS_GB: f64 = 0.09;
 /// The same page: free data out per month, for the whole account.

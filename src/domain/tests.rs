@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::action::Action;
+use super::billed::{Billed, Kind, Witness};
 use super::cause;
+use super::changes::Recordings;
 use super::condition::{Condition, STEADY, Verdict, start_failure};
 use super::cost::{Cost, Money};
 use super::example::*;
@@ -376,7 +378,7 @@ fn an_hour_costs_what_it_costs() {
 prop_compose! {
     /// A platform with every reading good, absent or unreadable, and the states that matter varied.
     fn observed()(
-        kinds in prop::collection::vec(0..3u8, 12), desired in 0..2u32, status in 0..4usize, health in 0..3usize,
+        kinds in prop::collection::vec(0..3u8, 14), desired in 0..2u32, status in 0..4usize, health in 0..3usize,
         target in 0..3usize, conferences in 0..2u32, age in 0..200i64, asked in prop::option::of(0..2u8),
     ) -> Observed {
         let mut seen = running();
@@ -399,7 +401,7 @@ prop_compose! {
             Some(2) => seen.$field = unreadable(),
             _ => {}
         })* } }
-        blur!(identity, service, balancer, targets, record, secret, occupancy, names, tls, web, signalling);
+        blur!(identity, service, balancer, targets, record, secret, occupancy, names, tls, web, signalling, billed, managed);
         if kinds.next() == Some(2) { seen.tasks = unreadable(); }
         seen
     }
@@ -408,7 +410,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn a_plan_holds_only_what_does_not_hold(seen in observed()) {
-        for goal in [Goal::Running, Goal::AtMostStandby] {
+        for goal in Goal::ALL {
             if let Ok(plan) = plan(&seen, goal, &policy()) {
                 for step in &plan.steps {
                     prop_assert!(!step.until.judge(&seen, &policy()).is_good(), "{step:?}");
@@ -423,26 +425,145 @@ proptest! {
 
     #[test]
     fn a_stop_is_never_planned_while_people_may_be_there(seen in observed()) {
-        let stops = plan(&seen, Goal::AtMostStandby, &policy()).is_ok_and(|p| p.steps.iter().any(|s| s.action == Some(Action::Stop)));
+        let ends = [Goal::AtMostStandby, Goal::AtMostPoweredDown, Goal::Destroyed];
+        let plans: Vec<Plan> = ends.iter().filter_map(|g| plan(&seen, *g, &policy()).ok()).collect();
+        let stops = plans.iter().any(|p| p.steps.iter().any(|s| s.action == Some(Action::Stop)));
         let nobody = seen.occupancy.present().is_some_and(|o| o.conferences == 0 && o.time >= ago(90));
         let runs = seen.live_tasks().any(Task::is_running);
         prop_assert!(!stops || !runs || nobody);
+        // While a task lives, stopping it comes before anything is taken away.
+        let first_takes = plans.iter().filter_map(|p| p.steps.first()).any(|s| s.action.is_some_and(|a| !matches!(a, Action::Stop)));
+        prop_assert!(!first_takes || seen.live_tasks().next().is_none());
     }
 
     #[test]
     fn up_never_stops_and_down_never_starts(seen in observed()) {
         let actions = |goal| plan(&seen, goal, &policy()).map_or_else(|_| vec![], |p| p.steps.iter().filter_map(|s| s.action).collect::<Vec<_>>());
-        prop_assert!(actions(Goal::Running).iter().all(|a| *a == Action::Start));
-        prop_assert!(actions(Goal::AtMostStandby).iter().all(|a| *a != Action::Start));
+        prop_assert!(actions(Goal::Running).iter().all(|a| matches!(a, Action::Start | Action::Restore)));
+        for goal in [Goal::AtMostStandby, Goal::AtMostPoweredDown, Goal::Destroyed] {
+            prop_assert!(actions(goal).iter().all(|a| !matches!(a, Action::Start | Action::Restore)));
+        }
+        prop_assert!(actions(Goal::AtMostStandby).iter().all(|a| matches!(a, Action::Stop | Action::Unprotect)));
+        prop_assert!(actions(Goal::AtLeastStandby).iter().all(|a| *a == Action::Restore));
     }
 
     #[test]
     fn judging_and_telling_are_total(seen in observed()) {
         for condition in Condition::ALL {
-            let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen));
+            let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen, &policy()));
         }
         let status = Status::of(&seen, &policy(), "platform", "meet.example.org");
         let unread = seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some();
         prop_assert!(!(unread && matches!(status.standing.level(), Some(Level::Standby | Level::PoweredDown | Level::Destroyed))));
     }
+}
+
+fn billed(kind: &str, witness: Witness) -> Billed {
+    let arn = match kind {
+        "balancer" => {
+            "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/by-hand-nlb/0123456789abcdef"
+        }
+        "address" => "arn:aws:ec2:us-west-2:111122223333:elastic-ip/eipalloc-0123",
+        other => panic!("no ARN for {other}"),
+    };
+    Billed { arn: arn.into(), kind: Kind::of(arn).expect("a price"), witness }
+}
+
+/// Powered down as Terraform leaves it: the service is there, what is priced is not.
+fn powered_down() -> Observed {
+    let mut seen = Observed { balancer: Reading::Absent, record: Reading::Absent, ..standby() };
+    service(&mut seen).target_groups.clear();
+    seen
+}
+
+fn actions(plan: &Plan) -> Vec<Option<Action>> {
+    plan.steps.iter().map(|s| s.action).collect()
+}
+
+#[test]
+fn power_down_stops_then_removes_then_proves() {
+    let steps = planned(&running(), Goal::AtMostPoweredDown);
+    assert_eq!(actions(&steps), [Some(Action::Stop), Some(Action::PowerDown), None]);
+    assert_eq!(planned(&powered_down(), Goal::AtMostPoweredDown).steps, []);
+}
+
+#[test]
+fn up_from_powered_down_restores_before_it_starts() {
+    let plan = planned(&powered_down(), Goal::Running);
+    assert_eq!(
+        plan.steps.iter().filter_map(|s| s.action).take(2).collect::<Vec<_>>(),
+        [Action::Restore, Action::Start]
+    );
+    assert_eq!(plan.steps[0].until, Condition::BalancerActive);
+}
+
+/// An interrupted restore: the load balancer is there, its listener or the service's attachment is not.
+#[test]
+fn a_half_restored_ingress_is_restored_again() {
+    let mut seen = standby();
+    service(&mut seen).target_groups.clear();
+    assert_eq!(planned(&seen, Goal::Running).steps[0].action, Some(Action::Restore));
+    let mut seen = standby();
+    let Reading::Present(balancer) = &mut seen.balancer else { panic!("no load balancer") };
+    balancer.listeners.clear();
+    assert_eq!(planned(&seen, Goal::AtLeastStandby).steps[0].action, Some(Action::Restore));
+}
+
+/// The ancestor's faults 3 and 4: something that costs is found, whoever made it, and named with its price.
+#[test]
+fn leftovers_are_found_by_tag_and_by_service() {
+    let by_tag = Observed { billed: Reading::Present(vec![billed("balancer", Witness::Owner)]), ..powered_down() };
+    assert_eq!(actions(&planned(&by_tag, Goal::AtMostPoweredDown)), [Some(Action::RemoveBalancers)]);
+    let Verdict::Fails(why) = Condition::NothingBills.judge(&by_tag, &policy()) else { panic!("not a failure") };
+    assert_eq!(why, "load balancer by-hand-nlb, $0.0275 an hour");
+    let mut by_name = Observed { balancer: standby().balancer, ..powered_down() };
+    by_name.run.terraformed = Some(ago(10));
+    assert!(matches!(Condition::NothingBills.judge(&by_name, &policy()), Verdict::Fails(_)));
+    assert_eq!(Condition::NothingBills.remedy(&by_name, &policy()), None, "without our tags it is not ours to delete");
+}
+
+/// An address that an interrupted power-down left goes with Terraform's own plan, never by our hand.
+#[test]
+fn an_address_that_was_left_goes_with_terraform() {
+    let mut seen = Observed { billed: Reading::Present(vec![billed("address", Witness::TagsOnly)]), ..powered_down() };
+    assert_eq!(actions(&planned(&seen, Goal::AtMostPoweredDown)), [Some(Action::PowerDown)]);
+    seen.run.terraformed = Some(ago(10));
+    assert!(matches!(Condition::NothingBills.judge(&seen, &policy()), Verdict::Waits(_)), "tags linger");
+    seen.run.terraformed = Some(ago(600));
+    assert!(matches!(Condition::NothingBills.judge(&seen, &policy()), Verdict::Fails(_)));
+    assert_eq!(actions(&planned(&seen, Goal::AtMostPoweredDown)), [None]);
+}
+
+#[test]
+fn destroyed_is_what_terraform_and_aws_both_say() {
+    let gone = Observed {
+        service: Reading::Absent,
+        tasks: Reading::Present(Vec::new()),
+        secret: Reading::Absent,
+        managed: Reading::Present(Vec::new()),
+        ..powered_down()
+    };
+    assert_eq!(planned(&gone, Goal::Destroyed).steps, []);
+    let half = Observed { managed: Reading::Present(vec!["aws_vpc.this".into()]), ..gone.clone() };
+    assert_eq!(actions(&planned(&half, Goal::Destroyed)), [Some(Action::RemoveKeepingRecordings)]);
+    let without_state = Observed { managed: Reading::Absent, ..gone.clone() };
+    assert_eq!(planned(&without_state, Goal::Destroyed).steps, []);
+    let with_recordings = Policy { recordings: Recordings::Deleted, ..policy() };
+    let plan = plan(&half, Goal::Destroyed, &with_recordings).expect("a plan");
+    assert_eq!(actions(&plan), [Some(Action::RemoveWithRecordings)]);
+}
+
+/// The ancestor's fault 5: a failed call is neither "deleted" nor "incomplete".
+#[test]
+fn what_could_not_be_read_is_not_gone() {
+    let blind = [
+        Observed { balancer: unreadable(), ..powered_down() },
+        Observed { billed: unreadable(), ..powered_down() },
+        Observed { tasks: unreadable(), ..powered_down() },
+    ];
+    for seen in blind {
+        assert!(plan(&seen, Goal::AtMostPoweredDown, &policy()).is_err(), "{seen:?}");
+    }
+    let state = Observed { managed: unreadable(), ..powered_down() };
+    assert!(matches!(plan(&state, Goal::Destroyed, &policy()), Err(Refusal::Blind { .. })));
 }

@@ -1,34 +1,132 @@
 //! One change to the outside.
 
+use super::reach::Job;
 use crate::domain::action::Action;
+use crate::domain::changes::{Changes, Recordings, Wanted, guard};
+use crate::domain::condition::leftover_balancers;
 use crate::domain::name::TaskId;
 use crate::domain::observed::{Asked, Mark, Observed};
-use crate::error::Failure;
-use crate::event::Events;
-use crate::world::World;
+use crate::domain::plan::Refusal;
+use crate::error::{Failure, Kind};
+use crate::event::Event;
+use crate::world::{CloudErrorKind, Errand, Planned, TerraformError};
 
 /// Makes one change, and notes in the observation's run what has been asked for. Never dropped half-way.
-pub(super) async fn perform(world: &World, say: &Events, action: Action, seen: &mut Observed) -> Result<(), Failure> {
+pub(super) async fn perform(job: Job<'_>, action: Action, seen: &mut Observed) -> Result<(), Failure> {
     match action {
-        Action::Start => start(world, say, seen).await,
-        Action::Stop => Ok(world.cloud.stop().await?),
+        Action::Start => start(job, seen).await,
+        Action::Stop => Ok(job.world.cloud.stop().await?),
         Action::Unprotect => {
             let tasks: Vec<TaskId> = seen.live_tasks().map(|t| t.id.clone()).collect();
-            world.cloud.unprotect(&tasks).await?;
+            job.world.cloud.unprotect(&tasks).await?;
             seen.run.unprotected = true;
             Ok(())
         }
+        Action::Restore => terraform(job, &[Wanted::Restored], seen).await,
+        Action::PowerDown => terraform(job, &[Wanted::PoweredDown], seen).await,
+        Action::RemoveKeepingRecordings => {
+            terraform(job, &[Wanted::Removed { recordings: Recordings::Kept }], seen).await
+        }
+        Action::RemoveWithRecordings => {
+            // Terraform empties a bucket only if its state says so: what is to be deleted is first made deletable.
+            let removed = Wanted::Removed { recordings: Recordings::Deleted };
+            let is_recordings = |address: &String| address == "aws_s3_bucket.recordings";
+            let there = seen.managed.present().is_some_and(|m| m.iter().any(is_recordings));
+            let wishes = if there { &[Wanted::RecordingsDeletable, removed][..] } else { &[removed][..] };
+            terraform(job, wishes, seen).await
+        }
+        Action::RemoveBalancers => remove_balancers(job, seen).await,
     }
 }
 
-async fn start(world: &World, say: &Events, seen: &mut Observed) -> Result<(), Failure> {
-    let at = world.clock.now();
-    let deployment = world.cloud.start().await?;
+async fn start(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
+    let at = job.world.clock.now();
+    let deployment = job.world.cloud.start().await?;
     seen.run.asked = Some(Asked { deployment: deployment.clone(), at });
     let by = seen.identity.present().map_or_else(|| "unknown".to_owned(), |i| i.arn.clone());
     // A platform that runs without a note of who started it still runs.
-    if let Err(error) = world.cloud.mark(&Mark { by, at, deployment }).await {
-        say.warn(format!("`status` will not know who started the platform: {error}"));
+    if let Err(error) = job.world.cloud.mark(&Mark { by, at, deployment }).await {
+        job.say.warn(format!("`status` will not know who started the platform: {error}"));
     }
+    Ok(())
+}
+
+/// Plans, refuses what goes too far, and applies exactly what was planned, one wish after the other.
+async fn terraform(job: Job<'_>, wishes: &[Wanted], seen: &mut Observed) -> Result<(), Failure> {
+    for &wanted in wishes {
+        if let Some(planned) = preview(job, wanted, seen).await? {
+            apply(job, planned, seen).await?;
+        }
+    }
+    seen.run.terraformed = Some(job.world.clock.now());
+    Ok(())
+}
+
+/// What Terraform would do, said and guarded; `None` when there is nothing to remove because it never made anything.
+pub async fn preview(job: Job<'_>, wanted: Wanted, seen: &Observed) -> Result<Option<Planned>, Failure> {
+    let said = |said| job.say.emit(Event::TerraformSaid { said });
+    let errand = errand(job, seen, &said)?;
+    let planned = match job.world.terraform.plan(wanted, errand).await {
+        Ok(planned) => planned,
+        Err(TerraformError::StateGone { .. }) if is_nothing(seen) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if job.shown != Some(&planned.changes) {
+        job.say.emit(Event::ChangesPlanned { wanted, changes: planned.changes.clone() });
+    }
+    guard(&planned.changes, wanted, job.world.terraform.platform().as_str())?;
+    Ok(Some(planned))
+}
+
+/// Whether nothing of the platform is there, for certain.
+fn is_nothing(seen: &Observed) -> bool {
+    seen.service.is_absent() && seen.balancer.is_absent() && seen.secret.is_absent()
+}
+
+/// Applies exactly what was planned.
+pub async fn apply(job: Job<'_>, planned: Planned, seen: &Observed) -> Result<Changes, Failure> {
+    let changes = planned.changes.clone();
+    if !changes.is_empty() {
+        let said = |said| job.say.emit(Event::TerraformSaid { said });
+        job.world.terraform.apply(planned, errand(job, seen, &said)?).await?;
+    }
+    Ok(changes)
+}
+
+fn errand<'a>(
+    job: Job<'a>,
+    seen: &'a Observed,
+    said: &'a (dyn Fn(crate::domain::said::Said) + Send + Sync),
+) -> Result<Errand<'a>, Failure> {
+    let Some(identity) = seen.identity.present() else {
+        return Err(Failure::new(Kind::NoAccess, "it is not known whose credentials these are")
+            .because(seen.identity.unreadable().map(ToString::to_string).unwrap_or_default())
+            .next("sign in, then run the same command again"));
+    };
+    Ok(Errand { account: &identity.account, said, stop: job.stop })
+}
+
+/// Deletes leftovers that Terraform does not know. While it still manages a load balancer, none is a leftover.
+async fn remove_balancers(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
+    let said = |said| job.say.emit(Event::TerraformSaid { said });
+    let managed = job.world.terraform.managed(errand(job, seen, &said)?).await?.unwrap_or_default();
+    let known: Vec<String> = managed.into_iter().filter(|address| address.starts_with("aws_lb.")).collect();
+    if !known.is_empty() {
+        return Err(Refusal::StillManaged { addresses: known }.into());
+    }
+    for leftover in leftover_balancers(seen.billed.present().map_or(&[], Vec::as_slice)) {
+        job.say.note(format!("Deleting what was left over: {leftover}."));
+        match job.world.cloud.remove_balancer(&leftover.arn).await {
+            Ok(()) => {}
+            Err(error) if error.kind == CloudErrorKind::Denied => {
+                return Err(Failure::new(Kind::Broken, format!("something that costs is left: {leftover}"))
+                    .because(error.to_string())
+                    .next(format!("ask for {} on it, or let somebody delete it who may: {}", error.what, leftover.arn))
+                    .next("then run the same command again; it continues where it stopped"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    seen.run.balancers_removed = Some(job.world.clock.now());
     Ok(())
 }

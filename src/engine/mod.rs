@@ -4,5 +4,6 @@ mod act;
 mod observe;
 mod reach;
 
+pub use act::{apply, preview};
 pub use observe::{Look, observe, sign_in};
-pub use reach::{Job, log_of, reach};
+pub use reach::{Job, log_of, reach, survey};

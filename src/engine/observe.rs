@@ -1,24 +1,30 @@
 //! From the world to an observation: all independent looks at once, each with its own limit.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use tokio::join;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
+use crate::domain::billed::Billed;
 use crate::domain::condition::{Condition, Source};
+use crate::domain::meeting::Proof;
 use crate::domain::observed::{
     Attachment, Balancer, Blindness, Health, Identity, Observed, Occupancy, Reading, Record, Resolution, Secret,
     Service, Signalling, Target, TargetGroup, Task, Tls, Unreadable, Web,
 };
 use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
+use crate::probe::media::{Ask, prove};
 use crate::probe::{self, Sight};
-use crate::world::{CloudError, World};
+use crate::world::{CloudError, Errand, World};
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +38,22 @@ impl Look {
             [Identity, Service, Tasks, Balancer, Targets, Record, Secret, Occupancy, Names, Tls, Web, Signalling]
                 .into(),
         )
+    }
+
+    /// Everything, and the media proof where it is wanted.
+    pub fn at_all(policy: &Policy) -> Self {
+        let mut look = Self::everything();
+        if policy.media {
+            look.0.insert(Source::Media);
+        }
+        look
+    }
+
+    /// Everything that is cheap to look at, and what else these conditions need; the media proof is looked at alone.
+    pub fn everything_for(conditions: &[Condition]) -> Self {
+        let Self(mut sources) = Self::everything();
+        sources.extend(conditions.iter().flat_map(|c| c.needs()).filter(|s| **s != Source::Media));
+        Self(sources)
     }
 
     /// What is needed to judge these conditions.
@@ -66,17 +88,35 @@ pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>
 }
 
 /// Looks where it is told to, everywhere at once. What is not looked at stays as it was last seen.
-pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed) -> Observed {
+///
+/// `stop` lets a media proof leave its room before it ends; other looks are simply dropped.
+pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
     let eyes = Eyes {
         world,
         sight,
         look,
         last: &last,
+        stop,
         service: OnceCell::new(),
         balancer: OnceCell::new(),
         door: OnceCell::new(),
     };
-    let (service, targets, tasks, balancer, record, secret, occupancy, names, tls, web, signalling) = join!(
+    let (
+        service,
+        targets,
+        tasks,
+        balancer,
+        record,
+        secret,
+        occupancy,
+        names,
+        tls,
+        web,
+        signalling,
+        media,
+        billed,
+        managed,
+    ) = join!(
         eyes.service(),
         eyes.targets(),
         eyes.tasks(),
@@ -88,6 +128,9 @@ pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed) 
         eyes.tls(),
         eyes.web(),
         eyes.signalling(),
+        eyes.media(),
+        eyes.billed(),
+        eyes.managed(),
     );
     let mut seen = Observed {
         at: world.clock.now(),
@@ -103,7 +146,9 @@ pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed) 
         tls,
         web,
         signalling,
-        media: last.media.clone(),
+        media,
+        billed,
+        managed,
         run: last.run.clone(),
     };
     remember_health(&mut seen);
@@ -116,6 +161,7 @@ struct Eyes<'a> {
     sight: &'a Sight,
     look: &'a Look,
     last: &'a Observed,
+    stop: &'a CancellationToken,
     service: OnceCell<Reading<Service>>,
     balancer: OnceCell<Reading<Balancer>>,
     door: OnceCell<Result<SocketAddr, Unreadable>>,
@@ -173,6 +219,24 @@ impl Eyes<'_> {
         }
         let since = self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default();
         read("logs:FilterLogEvents", self.world.cloud.occupancy(since)).await
+    }
+
+    async fn billed(&self) -> Reading<Vec<Billed>> {
+        if !self.look.has(Source::Billed) {
+            return self.last.billed.clone();
+        }
+        read("tag:GetResources", async { self.world.cloud.billed().await.map(Some) }).await
+    }
+
+    async fn managed(&self) -> Reading<Vec<String>> {
+        if !self.look.has(Source::Managed) {
+            return self.last.managed.clone();
+        }
+        let Some(identity) = self.last.identity.present() else {
+            return Reading::Unreadable(not_asked("nobody signed in"));
+        };
+        let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
+        self.world.terraform.managed(errand).await.into()
     }
 
     /// The targets of every group that the service names.
@@ -255,6 +319,43 @@ impl Eyes<'_> {
         match self.open_door().await {
             Err(why) => Reading::Unreadable(why),
             Ok(door) => probe::signalling::preflight(self.world.net.as_ref(), self.sight, door).await,
+        }
+    }
+
+    /// A meeting of two synthetic participants. Tries are counted as long as they fail.
+    async fn media(&self) -> Reading<Proof> {
+        if !self.look.has(Source::Media) {
+            return self.last.media.clone();
+        }
+        let door = match self.open_door().await {
+            Ok(door) => door,
+            Err(why) => return Reading::Unreadable(why),
+        };
+        let ask = Ask {
+            https_port: self.sight.https_port,
+            addresses: vec![door.ip()],
+            expected: self.media_addresses().await,
+            ..Ask::new(self.sight.host.clone())
+        };
+        let World { net, trust, clock, seed, .. } = self.world;
+        // Each try has a room of its own.
+        let mut chance = ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_nanosecond().cast_unsigned() as u64);
+        let mut proof = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ()).await;
+        let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
+        proof.tries = before + 1;
+        Reading::Present(proof)
+    }
+
+    /// The addresses that the bridge should advertise: the load balancer's, when media passes it.
+    async fn media_addresses(&self) -> Vec<IpAddr> {
+        let through_balancer =
+            self.service().await.present().is_some_and(|s| s.target_groups.iter().any(|g| g.container == "jvb"));
+        match self.balancer().await.present().filter(|_| through_balancer) {
+            Some(balancer) => match balancer.dns_name.parse() {
+                Ok(name) => probe::dns::local(self.world.net.as_ref(), self.sight, &name).await.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            },
+            None => Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::act::perform;
 use super::observe::{Look, observe, sign_in};
 use crate::domain::cause::{Cause, LogTail};
+use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
@@ -28,8 +29,21 @@ pub struct Job<'a> {
     pub stop: &'a CancellationToken,
     /// For the whole run; each wait has its own limit besides.
     pub timeout: Duration,
+    /// What Terraform would change, as it was shown already: the same is not shown twice.
+    pub shown: Option<&'a Changes>,
     /// `--no-wait` ends after the changes are made.
     pub wait: bool,
+}
+
+/// One whole look for a goal, and what it would take to reach it. Changes nothing.
+pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
+    let mut seen = Observed::nothing(job.world.clock.now());
+    seen.identity = sign_in(job.world, job.policy).await?;
+    let look = Look::everything_for(to.conditions());
+    tokio::select! {
+        seen = observe(job.world, job.sight, &look, seen, job.stop) => Ok(seen),
+        () = job.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")),
+    }
 }
 
 /// Looks, plans, takes the first step, looks again. Ends well when a fresh plan is empty.
@@ -40,10 +54,10 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
     let mut outcome = Outcome::NothingToDo;
-    let everything = Look::everything();
+    let everything = Look::everything_for(to.conditions());
     loop {
         seen = tokio::select! {
-            seen = observe(job.world, job.sight, &everything, seen) => seen,
+            seen = observe(job.world, job.sight, &everything, seen, job.stop) => seen,
             () = job.stop.cancelled() => return Err(interrupted(to)),
         };
         adopt(&mut seen, to);
@@ -88,7 +102,7 @@ async fn take(
     job.say.emit(Event::StepStarted { until: step.until, limit });
     if let Some(action) = step.action {
         diary.since = job.world.clock.now();
-        if let Err(failure) = perform(job.world, job.say, action, seen).await {
+        if let Err(failure) = perform(job, action, seen).await {
             job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
             return Err(failure);
         }
@@ -96,10 +110,12 @@ async fn take(
             return Ok(());
         }
     }
+    // The limit is for the waiting: how long a change takes is not ours to cut short.
+    let acted = Instant::now();
     let mut awaited = Awaited { note: step.why.clone(), blind: None };
     let ended = tokio::select! {
-        ended = timeout_at(deadline.min(started + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
-        () = job.stop.cancelled() => return Err(interrupted(to)),
+        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
+        () = stopped(job.stop, step.until) => return Err(interrupted(to)),
     };
     let failure = match ended {
         Ok(Ok(())) => {
@@ -107,10 +123,21 @@ async fn take(
             return Ok(());
         }
         Ok(Err(failure)) => failure,
-        Err(_) => timed_out(step.until, started.elapsed(), &awaited),
+        Err(_) => timed_out(step.until, started.elapsed(), &awaited, seen),
     };
     job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
     Err(failure)
+}
+
+/// How long the synthetic participants may take to leave their room.
+const LEAVING: Duration = Duration::from_secs(4);
+
+/// Ends when the run is to stop now: a wait is dropped, but participants of a meeting leave first.
+async fn stopped(stop: &CancellationToken, until: Condition) {
+    stop.cancelled().await;
+    if until == Condition::MediaFlows {
+        sleep(LEAVING).await;
+    }
 }
 
 /// While one condition is awaited, those before it are looked at again this often.
@@ -135,7 +162,10 @@ async fn wait(
             looked_back = Instant::now();
         }
         let last = std::mem::replace(seen, Observed::nothing(seen.at));
-        *seen = observe(job.world, job.sight, if look_back { &wide } else { &narrow }, last).await;
+        *seen = observe(job.world, job.sight, if look_back { &wide } else { &narrow }, last, job.stop).await;
+        if job.stop.is_cancelled() {
+            return Err(interrupted(to));
+        }
         diary.read_on(seen, job.say);
         if let Some(why) = contested(seen, to) {
             return Err(Refusal::Contested { why }.into());
@@ -153,6 +183,11 @@ async fn wait(
                     .because(unseen.why)
                     .next(advice(Blindness::SignIn))
                     .next("then run the same command again; it continues where it stopped"));
+            }
+            Verdict::Unseen(unseen) if unseen.because == Blindness::Unprovable => {
+                return Err(Failure::new(Kind::Unseen, format!("cannot tell whether {until}"))
+                    .because(unseen.why)
+                    .next(advice(Blindness::Unprovable)));
             }
             Verdict::Unseen(unseen) => (format!("cannot see: {unseen}"), Some(unseen.because)),
             Verdict::Waits(why) => (why, None),
@@ -199,7 +234,7 @@ async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -
         .flatten();
     let Some(cause) = cause else {
         let failure = Failure::new(Kind::Broken, format!("not true: {until}")).because(why);
-        return until.advice().iter().fold(failure, |failure, &next| failure.next(next));
+        return until.next(seen).into_iter().fold(failure, Failure::next);
     };
     let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone());
     failure.next.clone_from(&cause.next);
@@ -221,14 +256,14 @@ struct Awaited {
     blind: Option<Blindness>,
 }
 
-fn timed_out(until: Condition, after: Duration, awaited: &Awaited) -> Failure {
+fn timed_out(until: Condition, after: Duration, awaited: &Awaited, seen: &Observed) -> Failure {
     let (kind, what) = match awaited.blind {
         None => (Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs())),
         Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
     };
     let failure = Failure::new(kind, what).because(awaited.note.clone());
     let failure = match awaited.blind {
-        None => until.advice().iter().fold(failure, |failure, &next| failure.next(next)),
+        None => until.next(seen).into_iter().fold(failure, Failure::next),
         Some(because) => failure.next(advice(because)),
     };
     failure.next("then run the same command again; it continues where it stopped")

@@ -1,9 +1,14 @@
 //! Protocols spoken over `Net`: bytes in, facts out.
 
+pub mod config_js;
 pub mod dns;
 pub mod https;
+pub mod media;
+pub mod meeting;
 pub mod signalling;
+pub mod stun;
 pub mod tls;
+pub mod xmpp;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Readers of the stream of events: how things look, and nothing else.
 
+mod costs;
 mod json;
 mod plain;
 mod quiet;

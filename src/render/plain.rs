@@ -62,6 +62,9 @@ impl Plain {
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
             Event::Planned { .. }
             | Event::ServiceSaid { .. }
+            | Event::ChangesPlanned { .. }
+            | Event::TerraformSaid { .. }
+            | Event::Question { .. }
             | Event::Warning { .. }
             | Event::Note { .. }
             | Event::Answer(_)
@@ -101,8 +104,13 @@ impl Render for Plain {
                 }
             }
             other => {
+                let remark = matches!(other, Event::Hello { .. } | Event::Warning { .. } | Event::Note { .. });
                 if let Some(text) = words::event(other) {
-                    self.remark(event.at, &text);
+                    if remark {
+                        self.remark(event.at, &text);
+                    } else {
+                        self.line(event.at, &text);
+                    }
                 }
             }
         }

@@ -24,6 +24,8 @@ pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
         Answer::Status(of) => status(of, now, page),
         Answer::Health(of) => health(of, page),
         Answer::Why(of) => why(of, page),
+        Answer::Settled(of) => super::costs::settled(of, page),
+        Answer::Costs(of) => super::costs::costs(of, page),
         Answer::Config { settings: of, origins } => settings(of, *origins, page),
         Answer::Stories { stories: of } => stories(of, page),
         Answer::Text { text } if text.ends_with('\n') => text.clone(),
@@ -358,7 +360,7 @@ fn stories(of: &[Story], page: &Page) -> String {
 }
 
 /// A table without lines.
-fn bare(page: &Page) -> Table {
+pub(super) fn bare(page: &Page) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(page.width).unwrap_or(u16::MAX));

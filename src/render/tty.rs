@@ -214,6 +214,12 @@ impl Render for Tty {
                 let text = fit(&text, (self.width)().saturating_sub(1).max(20));
                 self.say(&self.style.paint(Tone::Dim, &text));
             }
+            Event::ChangesPlanned { .. } | Event::TerraformSaid { .. } => {
+                if let Some(text) = words::event(&event.event) {
+                    self.say(&self.style.paint(Tone::Dim, &text));
+                }
+            }
+            Event::Question { question } => self.say_line(Tone::Strong, &words::clean(question)),
             Event::Warning { message } => {
                 self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)));
             }

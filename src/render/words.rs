@@ -5,11 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::action::Action;
+use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::{Cost, Money};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::{Plan, Step};
+use crate::domain::said::Said;
 use crate::error::Outcome;
 use crate::event::Event;
 
@@ -105,8 +107,14 @@ pub fn why(verdict: &Verdict) -> Option<String> {
 /// `+` start, `-` stop, `~` change, `…` wait
 pub fn sign(action: Option<Action>) -> &'static str {
     match action {
-        Some(Action::Start) => "+",
-        Some(Action::Stop) => "-",
+        Some(Action::Start | Action::Restore) => "+",
+        Some(
+            Action::Stop
+            | Action::PowerDown
+            | Action::RemoveBalancers
+            | Action::RemoveKeepingRecordings
+            | Action::RemoveWithRecordings,
+        ) => "-",
         Some(Action::Unprotect) => "~",
         None => "…",
     }
@@ -135,7 +143,11 @@ fn price(plan: &Plan, observed: &Observed) -> String {
     let nothing_runs = observed.tasks.unreadable().is_none() && observed.live_tasks().next().is_none();
     match plan.to {
         Goal::Running if nothing_runs => format!("costs {now} now, and the task on top"),
-        Goal::Running => format!("costs {now}"),
+        Goal::Running | Goal::AtLeastStandby => format!("costs {now}"),
+        Goal::AtMostPoweredDown | Goal::Destroyed => {
+            let after = Observed { tasks: Reading::Present(Vec::new()), balancer: Reading::Absent, ..observed.clone() };
+            format!("costs {now} now, {} then", cost(&Cost::of(&after)))
+        }
         Goal::AtMostStandby => {
             let after = Observed { tasks: Reading::Present(Vec::new()), ..observed.clone() };
             format!("costs {now} now, then {}", cost(&Cost::of(&after)))
@@ -154,7 +166,10 @@ pub fn ended(outcome: Outcome, last: Option<&Plan>, took: Duration) -> Option<St
     let plan = last?;
     let reached = match plan.to {
         Goal::Running => "the platform is running",
+        Goal::AtLeastStandby => "the platform is deployed",
         Goal::AtMostStandby => "nothing runs",
+        Goal::AtMostPoweredDown => "nothing with an hourly price is left",
+        Goal::Destroyed => "the platform is gone",
     };
     match outcome {
         Outcome::Done if !plan.steps.is_empty() => Some("The change was accepted; nothing is proven yet.".into()),
@@ -180,8 +195,30 @@ pub fn event(event: &Event) -> Option<String> {
         Event::StepFinished { until, took } => Some(format!("done: {until} ({})", duration(*took))),
         Event::StepFailed { until, message } => Some(format!("failed: {until}: {}", clean(message))),
         Event::ServiceSaid { message, .. } => Some(format!("ECS: {}", clean(message))),
+        Event::ChangesPlanned { changes, .. } => Some(changes_planned(changes)),
+        Event::TerraformSaid { said } => terraform_said(said),
+        Event::Question { question } => Some(clean(question)),
         Event::Warning { message } => Some(format!("warning: {}", clean(message))),
         Event::Note { message } => Some(clean(message)),
+    }
+}
+
+/// `Terraform's plan: 5 to create, 1 to change`, with a line for each.
+fn changes_planned(changes: &Changes) -> String {
+    let mut text = format!("Terraform's plan: {changes}");
+    for change in &changes.resources {
+        text.push_str(&format!("\n  {} {}", change.deed.mark(), clean(&change.address)));
+    }
+    text
+}
+
+/// What Terraform has begun is told when it is done; what takes long is told once more meanwhile.
+fn terraform_said(said: &Said) -> Option<String> {
+    match said {
+        Said::Started { .. } => None,
+        Said::Working { after, .. } if after.as_secs() % 60 != 0 => None,
+        Said::Doing { .. } => Some(clean(&said.to_string())),
+        _ => Some(format!("Terraform: {}", clean(&said.to_string()))),
     }
 }
 

@@ -3,28 +3,38 @@
 pub mod aws;
 pub mod net;
 pub mod sandbox;
+pub mod terraform;
 mod trust;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 pub use self::trust::Trust;
 use crate::clock::Clock;
-use crate::domain::name::{DeploymentId, Host, TargetGroupArn, TaskId};
+use crate::domain::billed::Billed;
+use crate::domain::changes::{Changes, Wanted};
+use crate::domain::name::{AccountId, DeploymentId, Host, PlatformName, TargetGroupArn, TaskId};
 use crate::domain::observed::{
     Balancer, Blindness, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task, Unreadable,
 };
+use crate::domain::said::Said;
 
 /// All that is outside of the process. `aws::world` and `sandbox::world` build one.
 pub struct World {
     pub cloud: Box<dyn Cloud>,
+    pub terraform: Box<dyn Terraform>,
     pub net: Box<dyn Net>,
     pub clock: Clock,
     /// The certification authorities that participants' browsers trust, and the user's own.
     pub trust: Trust,
+    /// Where chance begins: from the machine, or the sandbox's own.
+    pub seed: u64,
 }
 
 /// The AWS account, in the domain's words.
@@ -71,8 +81,92 @@ pub trait Cloud: Send + Sync {
     /// Writes on the service who asked for a start.
     async fn mark(&self, mark: &Mark) -> Result<(), CloudError>;
 
+    /// Everything with an hourly price that carries the project's tags, confirmed by the service that owns it where
+    /// that is one we speak with: what that service does not know any more is not listed.
+    async fn billed(&self) -> Result<Vec<Billed>, CloudError>;
+
+    /// The name of the recordings bucket that is there, as the list of tags knows it.
+    async fn recordings(&self) -> Result<Option<String>, CloudError>;
+
+    /// Deletes a load balancer by its ARN; one that does not exist is no error.
+    async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError>;
+
     /// Lifts the scale-in protection of tasks.
     async fn unprotect(&self, tasks: &[TaskId]) -> Result<(), CloudError>;
+}
+
+/// The program `terraform` or `tofu`, with the modules of this platform.
+///
+/// Each call finds the program, checks its version, and prepares its working folder; doing so again changes nothing.
+/// Nothing is ever applied but a plan that was made here, shown, and guarded. When `stop` is asked for, the program gets
+/// one interrupt and up to a minute to save its state.
+#[async_trait]
+pub trait Terraform: Send + Sync {
+    /// Whose modules these are: the value of the `project` tag.
+    fn platform(&self) -> &PlatformName;
+
+    /// What it would change to bring about `wanted`. Without a state bucket that is `TerraformError::StateGone`,
+    /// for all but `Wanted::StateBucket`.
+    async fn plan(&self, wanted: Wanted, errand: Errand<'_>) -> Result<Planned, TerraformError>;
+
+    /// Makes exactly the planned changes.
+    async fn apply(&self, planned: Planned, errand: Errand<'_>) -> Result<(), TerraformError>;
+
+    /// The addresses of the resources that it manages; `None` when there is no state.
+    async fn managed(&self, errand: Errand<'_>) -> Result<Option<Vec<String>>, TerraformError>;
+
+    /// What the modules tell of what they made; `None` when there is no state.
+    async fn outputs(&self, errand: Errand<'_>) -> Result<Option<Outputs>, TerraformError>;
+}
+
+/// What every call of `Terraform` is made with.
+#[derive(Clone, Copy)]
+pub struct Errand<'a> {
+    /// The account of the credentials: part of the state bucket's name.
+    pub account: &'a AccountId,
+    /// Told what it says while it works.
+    pub said: &'a (dyn Fn(Said) + Send + Sync),
+    pub stop: &'a CancellationToken,
+}
+
+/// A plan, ready to be applied.
+#[derive(Debug)]
+pub struct Planned {
+    pub wanted: Wanted,
+    pub changes: Changes,
+    /// The file that holds it, for the adapter that wrote it.
+    pub file: PathBuf,
+}
+
+/// What the modules tell of what they made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outputs {
+    pub recordings_bucket: Option<String>,
+    /// The name servers to enter at the parent domain, when the zone is the platform's own.
+    pub name_servers: Vec<String>,
+}
+
+pub use self::terraform::TerraformError;
+
+/// Where the credentials for other programs come from.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// The credentials as they are resolved now: never printed, only handed to a program that acts for us.
+    async fn keys(&self) -> Result<KeySet, CloudError>;
+}
+
+/// Credentials. Not `Serialize`, and redacted when debugged.
+#[derive(Clone)]
+pub struct KeySet {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySet(…)")
+    }
 }
 
 /// Why a call to AWS gave no answer. `what` is the call, such as `ecs:DescribeServices`.

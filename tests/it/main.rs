@@ -3,10 +3,13 @@
 mod config;
 mod contract;
 mod converge;
+mod docs;
 mod layers;
+mod meeting;
 mod probes;
 mod render;
 mod replies;
 mod sandbox;
 mod stable;
+mod terraform;
 mod transcripts;

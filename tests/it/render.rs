@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
 use meetctl::domain::cause::{Cause, LogTail};
+use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Goal;
 use meetctl::domain::observed::{
-    Architecture, Authority, Balancer, BalancerState, Blindness, Certificate, Container, Deployment, DeploymentStatus,
-    Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout, Service, ServiceStatus,
-    Signalling, Target, TargetGroup, TargetState, Task, Tls, Unreadable, Web,
+    Architecture, Attachment, Authority, Balancer, BalancerState, Blindness, Certificate, Container, Deployment,
+    DeploymentStatus, Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout,
+    Service, ServiceStatus, Signalling, Target, TargetGroup, TargetState, Task, Tls, Unreadable, Web,
 };
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
@@ -106,7 +107,11 @@ fn service() -> Service {
             created: at(-2_700),
         }],
         events: Vec::new(),
-        target_groups: Vec::new(),
+        target_groups: vec![Attachment {
+            group: "arn:aws:elasticloadbalancing:::tg".parse().expect("an ARN"),
+            container: "web".into(),
+            port: 8000,
+        }],
         mark: Some(Mark {
             by: "arn:aws:sts::111122223333:assumed-role/organizer/anna".into(),
             at: at(-2_700),
@@ -255,6 +260,7 @@ fn policy() -> Policy {
         media: true,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,
+        recordings: Recordings::Kept,
     }
 }
 

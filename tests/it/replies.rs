@@ -90,6 +90,7 @@ fn action(request: &Request<SdkBody>, body: &str) -> String {
             "AmazonEC2ContainerServiceV20141113" => "ecs",
             "Logs_20140328" => "logs",
             "secretsmanager" => "secretsmanager",
+            "ResourceGroupsTaggingAPI_20170126" => "tag",
             other => panic!("{other} is a new service"),
         };
         return format!("{prefix}:{operation}");
@@ -737,6 +738,13 @@ async fn an_endpoint_that_hangs_is_given_up() {
 // --- permissions ------------------------------------------------------------------------------------------------
 
 /// The table that the reference page of permissions is made of is what the calls really need: no more, no less.
+/// A load balancer and a task, which their own services are asked to confirm.
+const TAGGED: &str = r#"{"ResourceTagMappingList":[
+    {"ResourceARN":"arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/n/1"},
+    {"ResourceARN":"arn:aws:ecs:us-west-2:111122223333:task/c/1"}]}"#;
+
+const REMOVED: &str = "<DeleteLoadBalancerResponse><DeleteLoadBalancerResult/></DeleteLoadBalancerResponse>";
+
 #[tokio::test(start_paused = true)]
 async fn actions_are_those_that_are_called() {
     let task = json_reply(r#"{"taskArns":["arn:aws:ecs:r:a:task/c/1"]}"#);
@@ -756,6 +764,8 @@ async fn actions_are_those_that_are_called() {
         ("ecs:UpdateService", updated()),
         ("ecs:TagResource", json_reply("{}")),
         ("ecs:UpdateTaskProtection", json_reply("{}")),
+        ("tag:GetResources", json_reply(TAGGED)),
+        ("elasticloadbalancing:DeleteLoadBalancer", xml(REMOVED)),
     ];
     let tasks = [task_id("a")];
     let since = time("2026-11-20T19:00:00Z");
@@ -776,6 +786,9 @@ async fn actions_are_those_that_are_called() {
             "stop" => cloud.stop().await.expect(method),
             "mark" => cloud.mark(&mark()).await.expect(method),
             "unprotect" => cloud.unprotect(&tasks).await.expect(method),
+            "billed" => drop(cloud.billed().await.expect(method)),
+            "recordings" => drop(cloud.recordings().await.expect(method)),
+            "remove_balancer" => cloud.remove_balancer("arn:aws:elasticloadbalancing:x").await.expect(method),
             other => panic!("{other} is a new method: call it here"),
         }
         let called: BTreeSet<String> = account.actions().into_iter().collect();

@@ -86,6 +86,7 @@ struct Script {
     mishap: Option<Mishap>,
     people: (u32, u32),
     occupancy: bool,
+    age: Duration,
 }
 
 pub(crate) struct Conductor {
@@ -108,7 +109,8 @@ impl Conductor {
     /// Conducts the service until dropped. Has looked once when this returns.
     pub(crate) fn start(moto: &Moto, it: &Seeded, timing: Timing) -> Result<Self> {
         let stage = Arc::new(Mutex::new(Stage { service: it.service.clone(), ..Stage::default() }));
-        let script = Arc::new(Mutex::new(Script { mishap: None, people: (0, 0), occupancy: true }));
+        let script =
+            Arc::new(Mutex::new(Script { mishap: None, people: (0, 0), occupancy: true, age: Duration::ZERO }));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut player = Player {
             aws: moto.clients(),
@@ -125,12 +127,7 @@ impl Conductor {
         let end = CancellationToken::new();
         let until = end.clone();
         let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = player.play() => {}
-                    () = until.cancelled() => {}
-                }
-            });
+            runtime.block_on(player.play(&until));
         });
         Ok(Self { stage, script, end, thread: Some(thread) })
     }
@@ -152,6 +149,11 @@ impl Conductor {
     /// What the next occupancy lines say.
     pub(crate) fn people(&self, conferences: u32, participants: u32) {
         self.script().people = (conferences, participants);
+    }
+
+    /// The next tasks are said to have started that long ago.
+    pub(crate) fn age(&self, age: Duration) {
+        self.script().age = age;
     }
 
     /// Whether occupancy lines are written at all.
@@ -233,16 +235,22 @@ impl Player {
         Ok(())
     }
 
-    async fn play(&mut self) {
-        loop {
+    /// Ends between two ticks: no call is left behind for the next account.
+    async fn play(&mut self, until: &CancellationToken) {
+        while !until.is_cancelled() {
             // Whoever stops moto stops the scheduler too; there is nobody to tell.
             let _ = self.tick().await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let _ = tokio::time::timeout(Duration::from_millis(100), until.cancelled()).await;
         }
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now, or as long ago as the tasks are to seem old.
+    fn then(&self) -> f64 {
+        now() - self.script.lock().unwrap_or_else(PoisonError::into_inner).age.as_secs_f64()
     }
 
     async fn look(&self) -> Result<Wanted> {
@@ -314,7 +322,7 @@ impl Player {
             failed: false,
         };
         let fields = json!({
-            "createdAt": now(), "connectivity": "CONNECTING", "cpu": "4096", "memory": "8192",
+            "createdAt": self.then(), "connectivity": "CONNECTING", "cpu": "4096", "memory": "8192",
             "platformVersion": "1.4.0", "stoppedReason": null,
         });
         self.show(&task, "PROVISIONING", fields);
@@ -351,7 +359,7 @@ impl Player {
         match task.phase {
             Phase::Provisioning if elapsed >= timing.provisioning => {
                 task.enter(Phase::Pulling);
-                self.show(task, "PENDING", json!({"connectivity": "CONNECTED", "pullStartedAt": now()}));
+                self.show(task, "PENDING", json!({"connectivity": "CONNECTED", "pullStartedAt": self.then()}));
             }
             Phase::Pulling if elapsed >= timing.pulling => {
                 if let Some(Mishap::FailsToStart { reason }) = task.mishap.clone() {
@@ -361,12 +369,12 @@ impl Player {
                     return Ok(false);
                 }
                 task.enter(Phase::Activating);
-                self.show(task, "ACTIVATING", json!({"pullStoppedAt": now()}));
+                self.show(task, "ACTIVATING", json!({"pullStoppedAt": self.then()}));
                 self.register(task).await?;
             }
             Phase::Activating if elapsed >= timing.activating => {
                 task.enter(Phase::Running);
-                self.show(task, "RUNNING", json!({"startedAt": now()}));
+                self.show(task, "RUNNING", json!({"startedAt": self.then()}));
                 self.greet(task).await?;
             }
             Phase::Running if elapsed >= timing.healthy => match task.mishap.clone() {
@@ -611,7 +619,7 @@ impl Player {
         let message = format!("(service {}) {what}", self.it.service);
         let mut stage = self.stage();
         let id = format!("00000000-0000-4000-8000-{:012}", stage.events.len() + 1);
-        stage.events.push_front(json!({"id": id, "createdAt": now(), "message": message}));
+        stage.events.push_front(json!({"id": id, "createdAt": self.then(), "message": message}));
         stage.events.truncate(100);
     }
 

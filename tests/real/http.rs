@@ -25,7 +25,7 @@ pub(crate) fn request(
     body: &str,
 ) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let mut text = format!("{method} {path} HTTP/1.0\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         let _ = write!(text, "Host: {address}\r\n");
@@ -36,7 +36,7 @@ pub(crate) fn request(
     let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    stream.read_to_end(&mut answer).map_err(|e| format!("{method} {path} at {address}: {e}"))?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("no end of headers")?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;

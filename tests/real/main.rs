@@ -9,9 +9,11 @@ mod conductor;
 mod dns;
 mod end_to_end;
 mod http;
+mod meeting;
 mod moto;
 mod needs;
 mod nginx;
+mod openssl;
 mod platform;
 mod process;
 mod prosody;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         conductor::tests(),
         dns::tests(),
         end_to_end::tests(),
+        meeting::tests(),
         moto::tests(),
         nginx::tests(),
         platform::tests(),

@@ -25,8 +25,6 @@ pub(crate) enum Need {
     /// Ports 53 and 443 on a loopback address of our own: root, and a system on which all of
     /// `127.0.0.0/8` is local.
     LowPorts,
-    /// The commands of the binary.
-    Commands,
 }
 
 impl Need {
@@ -42,11 +40,6 @@ impl Need {
                 })
                 .clone()
             }),
-            Self::Commands => {
-                let help = std::process::Command::new(env!("CARGO_BIN_EXE_meetctl")).arg("--help").output();
-                let there = help.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("health"));
-                (!there).then(|| "the binary has no command `health` yet".into())
-            }
             Self::Nginx => program_missing("nginx", "nginx-light"),
             Self::Prosody => program_missing("prosody", "prosody"),
             Self::Knot => program_missing("knotd", "knot").or_else(|| program_missing("knotc", "knot")),

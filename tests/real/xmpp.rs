@@ -158,7 +158,11 @@ fn grant_all(stream: &mut TcpStream, text: &mut String, domain: &str) -> Result<
 }
 
 /// Reads until `end` finds where the first piece ends, and takes that piece off.
-fn read_until(stream: &mut TcpStream, text: &mut String, end: impl Fn(&str) -> Option<usize>) -> Result<String> {
+pub(crate) fn read_until(
+    stream: &mut TcpStream,
+    text: &mut String,
+    end: impl Fn(&str) -> Option<usize>,
+) -> Result<String> {
     loop {
         if let Some(end) = end(text) {
             return Ok(text.drain(..end).collect());
@@ -172,7 +176,7 @@ fn read_until(stream: &mut TcpStream, text: &mut String, end: impl Fn(&str) -> O
 }
 
 /// Where the first whole element ends. Prosody writes no comments, no CDATA and no `>` inside attributes.
-fn stanza_end(text: &str) -> Option<usize> {
+pub(crate) fn stanza_end(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut from = 0;
     loop {
@@ -191,7 +195,7 @@ fn stanza_end(text: &str) -> Option<usize> {
     }
 }
 
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub(crate) fn attribute(tag: &str, name: &str) -> Option<String> {
     let quote = |quote: char| {
         let start = tag.find(&format!(" {name}={quote}"))? + name.len() + 3;
         Some(tag[start..start + tag[start..].find(quote)?].to_owned())

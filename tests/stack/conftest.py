@@ -21,13 +21,15 @@ NAME = "jitsi-video-platform"
 DOMAIN = "meet.example.org"
 
 
+def missing(what: str):
+    """Skips the test, or fails it in CI."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
+
+
 def need(program: str) -> str:
-    """The program's path; without it the test is skipped, or fails in CI."""
+    """The program's path."""
     found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not found:
-        message = f"`{program}` is not installed"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    return found
+    return found or missing(f"`{program}` is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +138,15 @@ class Terraform:
         assert done.returncode in ok, f"terraform {' '.join(arguments)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done
 
+    def init(self, *arguments: str, module: Path | None = None) -> None:
+        """Without the proxy to nowhere: the provider may come from the registry."""
+        done = self.run("init", "-no-color", "-lockfile=readonly", *arguments, module=module, ok=(0, 1), proxy=False)
+        if "Failed to query available provider packages" in done.stderr:
+            missing("the AWS provider cannot be had: no registry, and no mirror in TF_CLI_CONFIG_FILE")
+        if "Unsupported Terraform Core version" in done.stderr:
+            missing("terraform is older than 1.11")
+        assert done.returncode == 0, done.stderr
+
     def plan(self, **variables) -> dict:
         """Changes as {address: actions}, and what the plan wants to change of each."""
         given = [f"-var={key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in variables.items()]
@@ -150,6 +161,20 @@ class Terraform:
     def apply(self) -> None:
         """Applies exactly the plan that was looked at."""
         self.run("apply", "-no-color", "next.tfplan")
+
+    def rendered_script(self) -> str:
+        """The script of the container `config`; needs no AWS."""
+        done = subprocess.run(
+            [self.program, "console", f"-var=domain={DOMAIN}"],
+            cwd=self.module,
+            env=self.environment,
+            input="jsonencode(local.config_script)\n",
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(json.loads(done.stdout))
 
     def outputs(self) -> dict:
         return {key: value["value"] for key, value in json.loads(self.run("output", "-json").stdout).items()}
@@ -168,7 +193,7 @@ def offline(terraform_program, tmp_path_factory):
     """The modules with a local state and without an AWS."""
     stack = Terraform(terraform_program, tmp_path_factory.mktemp("offline"), None)
     (stack.module / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
-    stack.run("init", "-no-color", "-lockfile=readonly", proxy=False)
+    stack.init()
     return stack
 
 
@@ -186,17 +211,15 @@ def platform(terraform_program, tmp_path_factory, moto, aws):
     aws("route53").create_hosted_zone(Name="example.org", CallerReference="test")
 
     bootstrap = stack.module / "bootstrap"
-    stack.run("init", "-no-color", "-lockfile=readonly", module=bootstrap, proxy=False)
+    stack.init(module=bootstrap)
     stack.run("apply", "-no-color", "-auto-approve", module=bootstrap)
     bucket = json.loads(stack.run("output", "-json", module=bootstrap).stdout)
     backend = [f"-backend-config={key}={bucket[key]['value']}" for key in ("bucket", "key")]
-    stack.run("init", "-no-color", "-lockfile=readonly", *backend, f"-backend-config=region={REGION}", proxy=False)
+    stack.init(*backend, f"-backend-config=region={REGION}")
 
-    # What the tests themselves asked so far was not asked by Terraform; neither is what they ask later.
     stack.first_plan = stack.plan()
     stack.apply()
-    stack.plan()
-    stack.calls = set(moto.calls.read_text().split())
+    stack.secret_keys = set(json.loads(aws("secretsmanager").get_secret_value(SecretId=f"{NAME}-jitsi-secrets")["SecretString"]))
     # As Terraform wrote it, not as moto completed it.
     planned = json.loads(stack.run("show", "-json").stdout)
     (task,) = [r for r in planned["values"]["root_module"]["resources"] if r["address"] == "aws_ecs_task_definition.this"]

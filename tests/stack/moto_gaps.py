@@ -5,7 +5,8 @@ a second plan is empty could not be made. Every function below names one gap and
 
     python moto_gaps.py PORT [FILE]
 
-With FILE, each call is noted there as `service:Action` (but those to S3, whose actions moto names otherwise).
+With FILE, each call of Terraform's is noted there as `service:Action` (but those to S3, whose actions moto names
+otherwise).
 """
 
 import json
@@ -122,7 +123,7 @@ def note_calls(path: str) -> None:
 
     def noting(self):
         name = f"{self.service_name}:{self._get_action()}"
-        if name not in seen:
+        if name not in seen and "Terraform" in self.headers.get("User-Agent", ""):
             seen.add(name)
             with open(path, "a") as notes:
                 print(name, file=notes)

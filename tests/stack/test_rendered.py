@@ -1,11 +1,15 @@
 """What Terraform renders, given to the programs that will read it."""
 
 import json
+import os
 import re
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
+import xml.etree.ElementTree as xml
+from datetime import datetime
 
 import botocore.session
 import pytest
@@ -58,24 +62,28 @@ def test_numbers_are_within_what_ecs_allows(platform):
             assert 60 <= container["restartPolicy"]["restartAttemptPeriod"] <= 1800
 
 
-def test_secrets_name_their_keys(platform, aws):
-    stored = set(json.loads(aws("secretsmanager").get_secret_value(SecretId=f"{NAME}-jitsi-secrets")["SecretString"]))
+def test_secrets_name_their_keys(platform):
     for container in platform.rendered:
         for secret in container.get("secrets", []):
             arn, key = re.fullmatch(r"(arn:aws:secretsmanager:.*:secret:[^:]+):([A-Z_]+)::", secret["valueFrom"]).groups()
-            assert key in stored and key == secret["name"]
+            assert key in platform.secret_keys and key == secret["name"]
         assert not any("PASSWORD" in variable["name"] for variable in container.get("environment", []))
 
 
 # --- The files that the container `config` delivers ---------------------------------------------------------------
 
 
+def test_the_container_runs_the_script(platform, offline):
+    config = platform.containers["config"]
+    assert config["entryPoint"] == ["bash", "-c"] and config["command"] == [offline.rendered_script()]
+    assert config["user"] == "0" and {m["containerPath"] for m in config["mountPoints"]} == {f"/out/{name}" for name in JITSI}
+
+
 @pytest.fixture(scope="module")
-def delivered(platform, tmp_path_factory, require):
+def delivered(offline, tmp_path_factory, require):
     """Runs the rendered script, with /out in a temporary folder."""
     out = tmp_path_factory.mktemp("delivered")
-    (script,) = platform.containers["config"]["command"]
-    assert platform.containers["config"]["entryPoint"] == ["bash", "-c"]
+    script = offline.rendered_script()
     bash = require("bash")
     subprocess.run([bash, "-n", "-c", script], check=True)
     subprocess.run([bash, "-c", script.replace("/out/", f"{out}/")], check=True, capture_output=True)
@@ -104,32 +112,23 @@ def test_occupancy_parses(repository, require):
     subprocess.run([require("bash"), "-n", repository / "jitsi-config" / "occupancy.sh"], check=True)
 
 
-@pytest.mark.parametrize(
-    "file, path, value",
-    [
-        ("jicofo/custom-jicofo.conf", "jicofo.health.interval", "10 seconds"),
-        ("jvb/custom-jvb.conf", "videobridge.health.interval", "10 seconds"),
-    ],
-)
-def test_hocon(delivered, file, path, value):
-    parsed = ConfigFactory.parse_string((delivered / file).read_text(), resolve=True)
-    found = parsed.get(path)
-    assert getattr(found, "total_seconds", lambda: None)() == 10 or str(found) == value
+def seconds(duration) -> float:
+    """HOCON's `10 seconds`, whichever type the parser has for it."""
+    start = datetime(2000, 1, 1)
+    return (start + duration - start).total_seconds()
 
 
-def test_the_bridges_settings_may_be_checked_in_time(delivered):
-    """A check whose time-out is not above its interval fails for lack of a check."""
-    for file, root in (("jicofo/custom-jicofo.conf", "jicofo"), ("jvb/custom-jvb.conf", "videobridge")):
-        health = ConfigFactory.parse_string((delivered / file).read_text())[root]["health"]
-        seconds = lambda value: value.total_seconds() if hasattr(value, "total_seconds") else float(str(value).split()[0])
-        assert seconds(health["timeout"]) > seconds(health["interval"])
+@pytest.mark.parametrize("file, root", [("jicofo/custom-jicofo.conf", "jicofo"), ("jvb/custom-jvb.conf", "videobridge")])
+def test_hocon(delivered, file, root):
+    health = ConfigFactory.parse_string((delivered / file).read_text(), resolve=True)[root]["health"]
+    assert seconds(health["interval"]) == 10
+    # A check whose time-out is not above its interval fails for lack of a check.
+    assert seconds(health["timeout"]) > seconds(health["interval"])
 
 
-def test_branding_is_json_and_svg(delivered, require):
+def test_branding_is_json_and_svg(delivered):
     branding = json.loads((delivered / "web/branding/branding.json").read_text())
     assert branding["logoImageUrl"] == f"https://{DOMAIN}/branding/logo.svg"
-    import xml.etree.ElementTree as xml
-
     for picture in ("logo.svg", "background.svg"):
         assert xml.parse(delivered / "web/branding" / picture).getroot().tag.endswith("svg")
 
@@ -151,6 +150,7 @@ def test_prosody(delivered, require, tmp_path):
     prosodyctl = require("prosodyctl")
     conf = tmp_path / "conf.d"
     conf.mkdir()
+    (tmp_path / "certs").mkdir()
     (conf / "jitsi-meet.cfg.lua").write_text('VirtualHost "meet.jitsi"\n  authentication = "anonymous"\n')
     (conf / "zz-meetctl.cfg.lua").write_text((delivered / "prosody/conf.d/zz-meetctl.cfg.lua").read_text())
     (tmp_path / "prosody.cfg.lua").write_text(
@@ -166,14 +166,8 @@ def test_prosody(delivered, require, tmp_path):
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(tmp_path)},
     )
     said = done.stdout + done.stderr
-    assert "Checking config" in said, said
-    for complaint in ("error", "Failed", "syntax", "unknown", "unrecognised", "zz-meetctl"):
-        assert complaint not in said, said
-    # What stands in our file is global, although a virtual host was opened in the file before it.
-    lua = subprocess.run(
-        ["luac5.4", "-p", conf / "zz-meetctl.cfg.lua"], capture_output=True, text=True
-    ) if __import__("shutil").which("luac5.4") else None
-    assert lua is None or lua.returncode == 0, lua.stderr
+    assert done.returncode == 0 and "All checks passed" in said, said
+    assert str(conf / "zz-meetctl.cfg.lua") in said, "must be among the files that were loaded"
 
 
 def test_nginx_serves_the_brand(delivered, require, tmp_path):
@@ -190,7 +184,7 @@ def test_nginx_serves_the_brand(delivered, require, tmp_path):
     (tmp_path / "branding.conf").write_text(ours)
     # The parts of upstream's server that ours has to get along with.
     (tmp_path / "nginx.conf").write_text(f"""
-        worker_processes 1; daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
+        {"user root;" if os.geteuid() == 0 else ""} worker_processes 1; daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
         events {{}}
         http {{
             types {{ text/html html; image/svg+xml svg; application/json json; }}
@@ -212,10 +206,6 @@ def test_nginx_serves_the_brand(delivered, require, tmp_path):
     command = [nginx, "-e", f"{tmp_path}/error.log", "-p", str(tmp_path), "-c", f"{tmp_path}/nginx.conf"]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
-    # Workers run as somebody else when the test runs as root.
-    for folder in [tmp_path, delivered, *tmp_path.parents, *delivered.parents]:
-        if str(folder).startswith(("/tmp/pytest", str(delivered.parent))):
-            folder.chmod(folder.stat().st_mode | 0o755)
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         def get(path):

@@ -78,6 +78,9 @@ pub fn with_config(settings: Settings, config: &SdkConfig) -> Aws {
         secrets: aws_sdk_secretsmanager::Client::from_conf(
             aws_sdk_secretsmanager::config::Builder::from(&config).interceptor(BodyLimit).build(),
         ),
+        tags: aws_sdk_resourcegroupstagging::Client::from_conf(
+            aws_sdk_resourcegroupstagging::config::Builder::from(&config).interceptor(BodyLimit).build(),
+        ),
         sts: aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(&config).interceptor(BodyLimit).build()),
         service_arn: Mutex::new(None),
     }

@@ -171,6 +171,11 @@ pub(super) async fn tasks(aws: &Aws) -> Result<Vec<Task>, CloudError> {
     Ok(tasks)
 }
 
+/// Whether a task of the project, by its ARN, has not stopped yet.
+pub(super) async fn runs(aws: &Aws, arn: &str) -> Result<bool, CloudError> {
+    Ok(describe(aws, &[arn.to_owned()]).await?.iter().any(|task| task.stopped.is_none()))
+}
+
 async fn list(aws: &Aws, status: sdk::DesiredStatus) -> Result<Vec<String>, CloudError> {
     let mut pages = aws
         .ecs

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_config::imds::client::error::ImdsError;
 use aws_config::meta::ProviderChainError;
 use aws_credential_types::Credentials;
@@ -18,7 +19,7 @@ use super::Aws;
 use super::convert::{plain, required};
 use super::error::{causes, root};
 use crate::domain::observed::Identity;
-use crate::world::CloudError;
+use crate::world::{CloudError, CloudErrorKind, KeySet, Keys};
 
 const CALLER: &str = "sts:GetCallerIdentity";
 
@@ -123,6 +124,22 @@ impl Known {
             }
             Err(error) => self.failed = Some((Instant::now(), explain(error))),
         }
+    }
+}
+
+#[async_trait]
+impl Keys for Keeper {
+    async fn keys(&self) -> Result<KeySet, CloudError> {
+        let provided = self.provide().await.map_err(|error| {
+            let none = self.explain(&error);
+            let kind = if none.unreachable { CloudErrorKind::Unreachable } else { CloudErrorKind::SignIn };
+            CloudError { kind, what: "credentials".to_owned(), why: none.why }
+        })?;
+        Ok(KeySet {
+            access_key_id: provided.access_key_id().to_owned(),
+            secret_access_key: provided.secret_access_key().to_owned(),
+            session_token: provided.session_token().map(ToOwned::to_owned),
+        })
     }
 }
 

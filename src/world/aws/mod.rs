@@ -1,5 +1,6 @@
 //! The AWS account behind the port `Cloud`: the only place that names `aws_sdk_*`.
 
+mod billed;
 mod client;
 mod convert;
 mod ecs;
@@ -19,7 +20,8 @@ pub use self::client::{Settings, cloud, with_config};
 use self::error::Explain;
 use self::identity::Keeper;
 pub use self::logs::occupancy_line;
-use super::{Cloud, CloudError};
+use super::{Cloud, CloudError, Keys};
+use crate::domain::billed::Billed;
 use crate::domain::name::{DeploymentId, Host, Names, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 
@@ -36,6 +38,7 @@ pub struct Aws {
     logs: aws_sdk_cloudwatchlogs::Client,
     route53: aws_sdk_route53::Client,
     secrets: aws_sdk_secretsmanager::Client,
+    tags: aws_sdk_resourcegroupstagging::Client,
     sts: aws_sdk_sts::Client,
     /// The ARN of the service as it was last seen: tags are written by ARN.
     service_arn: Mutex<Option<String>>,
@@ -55,8 +58,18 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("start", &["ecs:UpdateService"]),
     ("stop", &["ecs:UpdateService"]),
     ("mark", &["ecs:DescribeServices", "ecs:TagResource"]),
+    ("billed", &["ecs:DescribeTasks", "elasticloadbalancing:DescribeLoadBalancers", "tag:GetResources"]),
+    ("recordings", &["tag:GetResources"]),
+    ("remove_balancer", &["elasticloadbalancing:DeleteLoadBalancer"]),
     ("unprotect", &["ecs:UpdateTaskProtection"]),
 ];
+
+impl Aws {
+    /// The credentials that these calls are made with, for a program that acts for us.
+    pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::<Keeper>::clone(&self.keeper)
+    }
+}
 
 #[async_trait]
 impl Cloud for Aws {
@@ -106,6 +119,18 @@ impl Cloud for Aws {
 
     async fn mark(&self, mark: &Mark) -> Result<(), CloudError> {
         ecs::mark(self, mark).await
+    }
+
+    async fn billed(&self) -> Result<Vec<Billed>, CloudError> {
+        billed::billed(self).await
+    }
+
+    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+        billed::recordings(self).await
+    }
+
+    async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {
+        billed::remove_balancer(self, arn).await
     }
 
     async fn unprotect(&self, tasks: &[TaskId]) -> Result<(), CloudError> {

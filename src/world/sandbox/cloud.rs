@@ -12,6 +12,7 @@ use super::chance::{between, rng};
 use super::ground::Ground;
 use super::model::{ACCOUNT, Model};
 use super::stories::Story;
+use crate::domain::billed::Billed;
 use crate::domain::name::{DeploymentId, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 use crate::world::{Cloud, CloudError, CloudErrorKind};
@@ -140,6 +141,25 @@ impl Cloud for SandboxCloud {
 
     async fn mark(&self, mark: &Mark) -> Result<(), CloudError> {
         self.write("ecs:TagResource", |model, now| model.mark(now, mark)).await
+    }
+
+    async fn billed(&self) -> Result<Vec<Billed>, CloudError> {
+        self.read("tag:GetResources", |model, _| model.billed()).await
+    }
+
+    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+        self.read("tag:GetResources", |model, _| {
+            model.stack.estate.has_recordings().then(|| format!("jitsi-video-platform-recordings-{ACCOUNT}"))
+        })
+        .await
+    }
+
+    async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {
+        self.call("elasticloadbalancing:DeleteLoadBalancer", |model, _| {
+            model.stack.estate.strays.remove(arn);
+            Ok(())
+        })
+        .await
     }
 
     async fn unprotect(&self, tasks: &[TaskId]) -> Result<(), CloudError> {

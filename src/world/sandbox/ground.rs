@@ -1,5 +1,6 @@
 //! What the sandbox's ports share, and what a session of it looks like from outside.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -8,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates;
 use super::cloud::SandboxCloud;
+use super::jitsi::{Jitsi, Setup};
 use super::model::{EPOCH, Groups, Model};
-use super::net::SandboxNet;
+use super::net::{BALANCER, SandboxNet};
 use super::servers::Meeting;
 use super::stories::Story;
 use super::task::Job;
+use super::terraform::SandboxTerraform;
 use crate::clock::Clock;
 use crate::world::World;
 
@@ -108,9 +111,16 @@ impl Handle {
     }
 }
 
+/// The bridge's address inside of its network, and its port for media.
+const BRIDGE: [u8; 4] = [10, 0, 1, 27];
+const MEDIA_PORT: u16 = 10_000;
+
 /// The simulated world of a story: where it was left, or its beginning. To be called on a paused clock.
 pub fn world(story: Story, saved: Option<Saved>, seed: u64) -> (World, Handle) {
-    world_with(story, saved, seed, None)
+    let bridge = (IpAddr::from(BRIDGE), MEDIA_PORT).into();
+    let setup = Setup { seed, ..Setup::new(bridge, (BALANCER, MEDIA_PORT).into()) };
+    let jitsi = setup.clone().story(story.name()).unwrap_or(setup);
+    world_with(story, saved, seed, Some(Arc::new(Jitsi::new(jitsi))))
 }
 
 /// The same with a meeting's emulator behind the web container and the bridge's port.
@@ -123,6 +133,7 @@ pub fn world_with(story: Story, saved: Option<Saved>, seed: u64, meeting: Option
     let (trust, tls) = certificates::mint(story, clock).expect("fixed keys and names make a certificate");
     let ground = Arc::new(Ground { story, clock, tls, meeting, model: Mutex::new(model) });
     let cloud = Box::new(SandboxCloud::new(Arc::clone(&ground), seed));
+    let terraform = Box::new(SandboxTerraform::new(Arc::clone(&ground)));
     let net = Box::new(SandboxNet::new(Arc::clone(&ground)));
-    (World { cloud, net, clock, trust }, Handle { ground })
+    (World { cloud, terraform, net, clock, trust, seed }, Handle { ground })
 }

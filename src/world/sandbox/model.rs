@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chance::{after, between, hex, rng};
+use super::estate::Estate;
 use super::stories::Story;
 use super::task::{Ending, Fault, Job};
 use super::words;
@@ -49,6 +50,7 @@ pub struct Stack {
     /// Where the record of the platform's name points.
     pub record: Option<String>,
     pub secret: bool,
+    pub estate: Estate,
 }
 
 /// The target groups, and whether the service registers its tasks with them.
@@ -105,6 +107,7 @@ impl Stack {
             record: Some(balancer.dns_name.clone()),
             balancer: Some(balancer),
             secret: true,
+            estate: Estate::whole(),
         }
     }
 
@@ -113,6 +116,7 @@ impl Stack {
         self.groups = Groups::Detached;
         self.balancer = None;
         self.record = None;
+        self.estate.powered_down();
     }
 }
 
@@ -136,6 +140,13 @@ impl Model {
         let deployment = model.new_deployment();
         model.ask(Ask { at: created, desired: 0, deployment: Some(deployment) });
         model
+    }
+
+    /// The service has been made: its first deployment, of no task.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.settle(now);
+        let deployment = self.new_deployment();
+        self.ask(Ask { at: now, desired: 0, deployment: Some(deployment) });
     }
 
     /// Lets it have been started 40 minutes ago.

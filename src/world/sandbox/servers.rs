@@ -73,7 +73,7 @@ async fn answer(
         && wants_websocket(&request)
         && prosody
         && page(&request, &ground, true).status == StatusCode::OK
-        && ground.story != Story::WebsocketBlocked
+        && passes_websockets(ground.story)
     {
         return Ok(dated(upgrade(request, &ground, &hand_over), &ground));
     }
@@ -95,7 +95,7 @@ fn page(request: &Request<Incoming>, ground: &Ground, prosody: bool) -> Page {
         "/config.js" => pages::config(),
         "/external_api.js" => pages::external_api(),
         // Without the proxying, nginx takes the path for a room's name.
-        "/xmpp-websocket" if ground.story == Story::WebsocketBlocked => pages::app(),
+        "/xmpp-websocket" if !passes_websockets(ground.story) => pages::app(),
         "/xmpp-websocket" | "/http-bind" if !prosody => pages::nginx(502, "Bad Gateway"),
         "/xmpp-websocket" => pages::websocket(),
         "/http-bind" if request.method() == Method::GET => pages::bosh(),
@@ -104,6 +104,10 @@ fn page(request: &Request<Incoming>, ground: &Ground, prosody: bool) -> Page {
         path if path.trim_start_matches('/').contains(['/', '.']) => pages::nginx(404, "Not Found"),
         _ => pages::app(),
     }
+}
+
+fn passes_websockets(story: Story) -> bool {
+    !matches!(story, Story::WebsocketBlocked | Story::WebsocketOff)
 }
 
 fn wants_websocket(request: &Request<Incoming>) -> bool {

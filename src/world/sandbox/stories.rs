@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::estate::Estate;
 use super::model::{Model, Stack};
 use super::task::Fault;
 use crate::world::{CloudError, CloudErrorKind};
@@ -35,15 +36,40 @@ pub enum Story {
     NotJitsi,
     WebsocketBlocked,
     OccupancyStale,
+    UdpBlocked,
+    UdpOneWay,
+    PrivateAddressOnly,
+    WrongAdvertisedAddress,
+    NoFocus,
+    NoBridge,
+    BridgeDraining,
+    DtlsFails,
+    Lossy,
+    Jittery,
+    LobbyForced,
+    AuthRequired,
+    TokenRejected,
+    WebsocketOff,
+    RoomLimit,
+    BridgeRestartsMidway,
+    OldRelease,
     TokenExpired,
     WrongAccount,
     Denied,
     Throttled,
     AwsUnreachable,
+    LeftoverBalancer,
+    LeftoverBalancerDenied,
+    StateLocked,
+    TerraformMissing,
+    TerraformOld,
+    PlanTouchesTooMuch,
+    BalancersNotAllowed,
+    ApplyFailsHalfway,
 }
 
 impl Story {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 53] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -67,11 +93,36 @@ impl Story {
         Self::NotJitsi,
         Self::WebsocketBlocked,
         Self::OccupancyStale,
+        Self::UdpBlocked,
+        Self::UdpOneWay,
+        Self::PrivateAddressOnly,
+        Self::WrongAdvertisedAddress,
+        Self::NoFocus,
+        Self::NoBridge,
+        Self::BridgeDraining,
+        Self::DtlsFails,
+        Self::Lossy,
+        Self::Jittery,
+        Self::LobbyForced,
+        Self::AuthRequired,
+        Self::TokenRejected,
+        Self::WebsocketOff,
+        Self::RoomLimit,
+        Self::BridgeRestartsMidway,
+        Self::OldRelease,
         Self::TokenExpired,
         Self::WrongAccount,
         Self::Denied,
         Self::Throttled,
         Self::AwsUnreachable,
+        Self::LeftoverBalancer,
+        Self::LeftoverBalancerDenied,
+        Self::StateLocked,
+        Self::TerraformMissing,
+        Self::TerraformOld,
+        Self::PlanTouchesTooMuch,
+        Self::BalancersNotAllowed,
+        Self::ApplyFailsHalfway,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -110,11 +161,48 @@ impl Story {
             Self::NotJitsi => ("not-jitsi", "the web server answers, but what it serves is not Jitsi"),
             Self::WebsocketBlocked => ("websocket-blocked", "the web container does not pass WebSockets on"),
             Self::OccupancyStale => ("occupancy-stale", "the sidecar that counts people fell silent six minutes ago"),
+            Self::UdpBlocked => ("udp-blocked", "UDP port 10000 does not get through to the bridge"),
+            Self::UdpOneWay => ("udp-one-way", "the bridge hears everybody, and its answers do not get back"),
+            Self::PrivateAddressOnly => ("private-address-only", "the bridge advertises its private address only"),
+            Self::WrongAdvertisedAddress => {
+                ("wrong-advertised-address", "the bridge advertises an address that is not the platform's")
+            }
+            Self::NoFocus => ("no-focus", "jicofo is not connected to Prosody"),
+            Self::NoBridge => ("no-bridge", "jicofo has no bridge to hold a meeting on"),
+            Self::BridgeDraining => ("bridge-draining", "the only bridge is being drained and takes no new meeting"),
+            Self::DtlsFails => ("dtls-fails", "packets reach the bridge, and the DTLS handshake does not finish"),
+            Self::Lossy => ("lossy", "one packet in ten is lost on the way"),
+            Self::Jittery => ("jittery", "packets take up to a fifth of a second, each another time"),
+            Self::LobbyForced => ("lobby-forced", "a lobby is forced on every room, and nobody lets the probe in"),
+            Self::AuthRequired => ("auth-required", "the deployment wants a login"),
+            Self::TokenRejected => ("token-rejected", "the deployment wants a token that the probe does not have"),
+            Self::WebsocketOff => ("websocket-off", "XMPP over WebSocket is switched off"),
+            Self::RoomLimit => ("room-limit", "rooms take one participant only"),
+            Self::BridgeRestartsMidway => ("bridge-restarts-midway", "the bridge restarts in the middle of a meeting"),
+            Self::OldRelease => ("old-release", "a release of before August 2026, whose bridge offers a WebSocket"),
             Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
             Self::Throttled => ("throttled", "ECS asks to slow down, whatever is asked"),
             Self::AwsUnreachable => ("aws-unreachable", "the endpoints of AWS do not answer"),
+            Self::LeftoverBalancer => {
+                ("leftover-balancer", "somebody made a second load balancer by hand, with the project's tags")
+            }
+            Self::LeftoverBalancerDenied => {
+                ("leftover-balancer-denied", "the same, and the credentials may not delete it")
+            }
+            Self::StateLocked => ("state-locked", "somebody else's Terraform holds the lock of the state"),
+            Self::TerraformMissing => ("terraform-missing", "neither terraform nor tofu is installed"),
+            Self::TerraformOld => ("terraform-old", "the terraform that is installed is too old"),
+            Self::PlanTouchesTooMuch => {
+                ("plan-touches-too-much", "a power-down's plan would also change the network and the recordings")
+            }
+            Self::BalancersNotAllowed => {
+                ("balancers-not-allowed", "nothing is deployed, and AWS refuses load balancers to the new account")
+            }
+            Self::ApplyFailsHalfway => {
+                ("apply-fails-halfway", "powered down; the first restoration breaks off at the listener")
+            }
         }
     }
 
@@ -122,8 +210,11 @@ impl Story {
     pub fn opening(self, seed: u64) -> Model {
         let mut model = Model::deployed(self, seed);
         match self {
-            Self::Fresh | Self::WrongAccount => model.stack = Stack::default(),
-            Self::PoweredDown => model.stack.power_down(),
+            Self::Fresh | Self::WrongAccount | Self::BalancersNotAllowed => model.stack = Stack::default(),
+            Self::PoweredDown | Self::ApplyFailsHalfway => model.stack.power_down(),
+            Self::LeftoverBalancer | Self::LeftoverBalancerDenied => {
+                model.stack.estate.strays.insert(Estate::stray());
+            }
             Self::Running
             | Self::Meeting
             | Self::DnsStale
@@ -134,6 +225,23 @@ impl Story {
             | Self::NotJitsi
             | Self::WebsocketBlocked
             | Self::OccupancyStale
+            | Self::UdpBlocked
+            | Self::UdpOneWay
+            | Self::PrivateAddressOnly
+            | Self::WrongAdvertisedAddress
+            | Self::NoFocus
+            | Self::NoBridge
+            | Self::BridgeDraining
+            | Self::DtlsFails
+            | Self::Lossy
+            | Self::Jittery
+            | Self::LobbyForced
+            | Self::AuthRequired
+            | Self::TokenRejected
+            | Self::WebsocketOff
+            | Self::RoomLimit
+            | Self::BridgeRestartsMidway
+            | Self::OldRelease
             | Self::Denied => model.has_been_running(),
             Self::Standby
             | Self::SlowStart
@@ -148,7 +256,11 @@ impl Story {
             | Self::UnhealthyTarget
             | Self::TokenExpired
             | Self::Throttled
-            | Self::AwsUnreachable => {}
+            | Self::AwsUnreachable
+            | Self::StateLocked
+            | Self::TerraformMissing
+            | Self::TerraformOld
+            | Self::PlanTouchesTooMuch => {}
         }
         if self == Self::Meeting {
             model.people_meet();
@@ -195,6 +307,10 @@ impl Story {
             Self::Denied if call == "elasticloadbalancing:DescribeTargetHealth" => (
                 CloudErrorKind::Denied,
                 "AccessDenied: no identity-based policy allows the elasticloadbalancing:DescribeTargetHealth action",
+            ),
+            Self::LeftoverBalancerDenied if call == "elasticloadbalancing:DeleteLoadBalancer" => (
+                CloudErrorKind::Denied,
+                "AccessDenied: no identity-based policy allows the elasticloadbalancing:DeleteLoadBalancer action",
             ),
             Self::Throttled if call.starts_with("ecs:") => {
                 (CloudErrorKind::Throttled, "ThrottlingException: Rate exceeded")

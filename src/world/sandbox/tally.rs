@@ -7,9 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::domain::name::{DeploymentId, Host, TargetGroupArn, TaskId};
+use crate::domain::billed::Billed;
+use crate::domain::changes::Wanted;
+use crate::domain::name::{DeploymentId, Host, PlatformName, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
-use crate::world::{Cloud, CloudError, CloudErrorKind, Datagrams, Duplex, Net, NetError, World};
+use crate::world::{
+    Cloud, CloudError, CloudErrorKind, Datagrams, Duplex, Errand, Net, NetError, Outputs, Planned, Terraform,
+    TerraformError, World,
+};
 
 /// What was called, and how often.
 #[derive(Clone, Default)]
@@ -51,10 +56,11 @@ impl Tally {
 /// The same world with its calls counted; the `fail_nth` of them, from 1, fails, whichever port it is on.
 pub fn tallied(world: World, fail_nth: Option<u64>) -> (World, Tally) {
     let tally = Tally::default();
-    let World { cloud, net, clock, trust } = world;
+    let World { cloud, terraform, net, clock, trust, seed } = world;
     let cloud = Box::new(Failing { inner: cloud, tally: tally.clone(), fail_nth });
+    let terraform = Box::new(Failing { inner: terraform, tally: tally.clone(), fail_nth });
     let net = Box::new(Failing { inner: net, tally: tally.clone(), fail_nth });
-    (World { cloud, net, clock, trust }, tally)
+    (World { cloud, terraform, net, clock, trust, seed }, tally)
 }
 
 /// A port of which one call fails.
@@ -74,6 +80,14 @@ impl<P> Failing<P> {
         if self.fails(method) {
             let why = "the connection was lost".to_owned();
             return Err(CloudError { kind: CloudErrorKind::Unreachable, what: method.to_owned(), why });
+        }
+        Ok(())
+    }
+
+    fn terraform(&self, method: &'static str) -> Result<(), TerraformError> {
+        if self.fails(method) {
+            let detail = "the connection was lost".to_owned();
+            return Err(TerraformError::Other { summary: method.to_owned(), detail, address: None });
         }
         Ok(())
     }
@@ -145,9 +159,51 @@ impl Cloud for Failing<Box<dyn Cloud>> {
         self.inner.mark(mark).await
     }
 
+    async fn billed(&self) -> Result<Vec<Billed>, CloudError> {
+        self.cloud("cloud.billed")?;
+        self.inner.billed().await
+    }
+
+    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+        self.cloud("cloud.recordings")?;
+        self.inner.recordings().await
+    }
+
+    async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {
+        self.cloud("cloud.remove_balancer")?;
+        self.inner.remove_balancer(arn).await
+    }
+
     async fn unprotect(&self, tasks: &[TaskId]) -> Result<(), CloudError> {
         self.cloud("cloud.unprotect")?;
         self.inner.unprotect(tasks).await
+    }
+}
+
+#[async_trait]
+impl Terraform for Failing<Box<dyn Terraform>> {
+    fn platform(&self) -> &PlatformName {
+        self.inner.platform()
+    }
+
+    async fn plan(&self, wanted: Wanted, errand: Errand<'_>) -> Result<Planned, TerraformError> {
+        self.terraform("terraform.plan")?;
+        self.inner.plan(wanted, errand).await
+    }
+
+    async fn apply(&self, planned: Planned, errand: Errand<'_>) -> Result<(), TerraformError> {
+        self.terraform("terraform.apply")?;
+        self.inner.apply(planned, errand).await
+    }
+
+    async fn managed(&self, errand: Errand<'_>) -> Result<Option<Vec<String>>, TerraformError> {
+        self.terraform("terraform.managed")?;
+        self.inner.managed(errand).await
+    }
+
+    async fn outputs(&self, errand: Errand<'_>) -> Result<Option<Outputs>, TerraformError> {
+        self.terraform("terraform.outputs")?;
+        self.inner.outputs(errand).await
     }
 }
 

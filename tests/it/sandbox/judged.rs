@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::level::Standing;
 use meetctl::domain::observed::{Observed, Reading, TargetGroup};
@@ -31,6 +32,7 @@ fn policy() -> Policy {
         media: false,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,
+        recordings: Recordings::Kept,
     }
 }
 

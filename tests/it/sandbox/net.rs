@@ -217,7 +217,7 @@ mod websocket {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_meeting_there_is_no_upgrade() {
-        let (_, head) = ask(&open(Story::Running).0).await;
+        let (_, head) = ask(&sandbox::world_with(Story::Running, None, SEED, None).0).await;
         assert!(head.starts_with("http/1.1 501"), "{head}");
     }
 }

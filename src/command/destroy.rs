@@ -1,0 +1,75 @@
+//! `destroy`: remove the platform, and prove that nothing of it bills.
+
+use std::time::Duration;
+
+use super::{Context, ask};
+use crate::domain::changes::{Recordings, Wanted};
+use crate::domain::cost::{Cost, Money};
+use crate::domain::level::{Goal, Level};
+use crate::domain::observed::Observed;
+use crate::domain::plan::{Policy, plan};
+use crate::engine::{self, Job};
+use crate::error::{Failure, Outcome};
+use crate::event::{Answer, Settled};
+
+/// Remove the platform, and prove that nothing of it bills
+///
+/// Stops the platform first, and refuses (exit code 5) while people are in a meeting. Recordings are kept unless
+/// --delete-recordings says otherwise; the bucket with Terraform's state is always kept. In the end everything with an
+/// hourly price that carries the project's tags is looked for; what is left ends with exit code 8.
+///
+/// Example: `meetctl destroy --confirm jitsi-video-platform`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The platform's name, instead of typing it
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+
+    /// Delete the recordings, too. They cannot be brought back
+    #[arg(long)]
+    delete_recordings: bool,
+}
+
+/// Removing everything takes about five minutes.
+const LIMIT: Duration = Duration::from_mins(40);
+const GOAL: Goal = Goal::Destroyed;
+
+pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
+    let recordings = if args.delete_recordings { Recordings::Deleted } else { Recordings::Kept };
+    let policy = Policy { recordings, ..cx.policy.clone() };
+    let job = Job { policy: &policy, ..cx.job(LIMIT) };
+    let seen = engine::survey(job, GOAL).await?;
+    let planned = engine::preview(job, Wanted::Removed { recordings }, &seen).await?;
+    let shown = planned.map(|p| p.changes);
+    let nothing = shown.as_ref().is_none_or(|c| c.resources.is_empty());
+    if nothing && plan(&seen, GOAL, &policy)?.steps.is_empty() {
+        return engine::reach(job, GOAL).await;
+    }
+    let fate = match recordings {
+        Recordings::Kept => "Its recordings are kept.",
+        Recordings::Deleted => "Its recordings are deleted, too, and cannot be brought back.",
+    };
+    let before = Cost::of(&seen).per_hour;
+    let question = format!("Remove {} and everything above? It costs {before} an hour now. {fate}", cx.config.name);
+    ask::type_name(cx, args.confirm.as_deref(), &question).await?;
+    let outcome = engine::reach(Job { shown: shown.as_ref(), ..job }, GOAL).await?;
+    let bucket = kept(recordings, cx, &seen).await?;
+    cx.say.answer(Answer::Settled(Settled {
+        level: Level::Destroyed,
+        before,
+        per_hour: Money(0),
+        per_month: Money(0),
+        kept: bucket.into_iter().chain(["the bucket with Terraform's state".to_owned()]).collect(),
+        back: "`meetctl deploy` makes it anew, and takes kept recordings over".into(),
+    }));
+    Ok(outcome)
+}
+
+/// A bucket that an earlier removal kept is not Terraform's any more, and stays.
+async fn kept(recordings: Recordings, cx: &Context, seen: &Observed) -> Result<Option<String>, Failure> {
+    let managed = seen.managed.present().is_some_and(|m| m.iter().any(|a| a == "aws_s3_bucket.recordings"));
+    if recordings == Recordings::Deleted && managed {
+        return Ok(None);
+    }
+    Ok(cx.world.cloud.recordings().await?.map(|bucket| format!("the bucket with recordings, {bucket}")))
+}

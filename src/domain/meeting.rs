@@ -1,0 +1,195 @@
+//! What a proof of a meeting has shown: facts, and what a failure means to an operator.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use super::finding::{Code, Finding, Weight};
+
+/// How far a participant has come; in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Names, TCP, TLS and the WebSocket.
+    Connect,
+    /// SASL and binding.
+    Login,
+    /// The conference request.
+    Request,
+    /// The room.
+    Join,
+    /// The bridge's offer, brought by the focus.
+    Invite,
+    /// L1: an authenticated answer of the bridge over UDP.
+    Reach,
+    /// Our answer to the offer.
+    Accept,
+    /// L2: ICE and DTLS.
+    Secure,
+    /// L3: packets from one participant to another.
+    Media,
+    /// Out of the room again.
+    Leave,
+}
+
+impl Stage {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Login => "login",
+            Self::Request => "request",
+            Self::Join => "join",
+            Self::Invite => "invite",
+            Self::Reach => "reach",
+            Self::Accept => "accept",
+            Self::Secure => "secure",
+            Self::Media => "media",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// What is proven; each level is strictly stronger than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proven {
+    /// L1: packets travel to the bridge and back on UDP.
+    Reach,
+    /// L2: ICE and DTLS are up.
+    Secure,
+    /// L3: the bridge forwards.
+    Media,
+}
+
+/// A stage that one participant has finished.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Passed {
+    /// `a`, `b`, …
+    pub participant: String,
+    pub stage: Stage,
+    /// Since the beginning of the proof.
+    pub at: Duration,
+}
+
+/// What became of one advertised candidate (L1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reached {
+    pub participant: String,
+    pub address: SocketAddr,
+    pub outcome: Answer,
+    pub round_trip: Option<Duration>,
+    /// How the bridge sees us.
+    pub mapped: Option<SocketAddr>,
+}
+
+/// The answer to an authenticated STUN request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum Answer {
+    /// With the bridge's password.
+    Answered,
+    /// Answered, but not by somebody who holds the bridge's password.
+    Unauthentic,
+    /// 401: the path works, the password is not the bridge's.
+    WrongPassword,
+    /// 487.
+    RoleConflict,
+    /// Another STUN error.
+    Refused {
+        code: u16,
+    },
+    /// ICMP: the host is there, nothing listens on that port.
+    Unreachable,
+    /// This machine has no way there.
+    NoRoute {
+        why: String,
+    },
+    /// Very many datagrams, none of which is an answer.
+    Floods,
+    Silent,
+}
+
+/// How media became secure for one participant (L2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Secured {
+    pub participant: String,
+    /// From the answer to the offer until ICE selected a pair.
+    pub ice: Duration,
+    /// From there until DTLS was done.
+    pub dtls: Duration,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// As ICE measures it.
+    pub round_trip: Option<Duration>,
+}
+
+/// Packets of one participant, as they arrived at another (L3).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Flow {
+    pub from: String,
+    pub to: String,
+    pub sent: u32,
+    pub received: u32,
+    pub lost: u32,
+    pub reordered: u32,
+    pub duplicated: u32,
+    /// By RTCP, at the sender.
+    pub round_trip: Option<Duration>,
+    pub transit_median: Option<Duration>,
+    pub transit_p95: Option<Duration>,
+}
+
+impl Flow {
+    /// In percent of what was sent.
+    pub fn loss(&self) -> f64 {
+        if self.sent == 0 { 100.0 } else { f64::from(self.lost) * 100.0 / f64::from(self.sent) }
+    }
+}
+
+/// All that a proof has found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Proof {
+    /// The room's local part.
+    pub room: String,
+    pub stages: Vec<Passed>,
+    /// Candidates that were advertised and left alone, such as private addresses.
+    pub left_out: Vec<String>,
+    pub reached: Vec<Reached>,
+    pub secured: Vec<Secured>,
+    pub flows: Vec<Flow>,
+    /// The first thing that went wrong; `None` when packets crossed the bridge.
+    pub finding: Option<Finding>,
+    pub warnings: Vec<Finding>,
+    pub took: Duration,
+    /// How many fresh rooms it took.
+    pub tries: u32,
+}
+
+impl Proof {
+    /// The strongest level that was shown.
+    pub fn proven(&self) -> Option<Proven> {
+        if !self.flows.is_empty() && self.finding.is_none() {
+            Some(Proven::Media)
+        } else if !self.secured.is_empty() {
+            Some(Proven::Secure)
+        } else if self.reached.iter().any(|r| r.outcome == Answer::Answered) {
+            Some(Proven::Reach)
+        } else {
+            None
+        }
+    }
+
+    /// When the first participant passed a stage.
+    pub fn passed(&self, stage: Stage) -> Option<Duration> {
+        self.stages.iter().filter(|p| p.stage == stage).map(|p| p.at).min()
+    }
+
+    /// The addresses that were tried over UDP.
+    pub fn tried(&self) -> Vec<IpAddr> {
+        let mut all: Vec<IpAddr> = self.reached.iter().map(|r| r.address.ip()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}

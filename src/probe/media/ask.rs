@@ -1,0 +1,159 @@
+//! What is asked of a proof, and within which limits.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::domain::name::Host;
+use crate::probe::meeting::{Names, Policy, Token};
+
+/// Rooms of the probe begin like this, so that nobody counts them as people.
+pub const ROOM_PREFIX: &str = "meetctl-probe-";
+
+/// What to prove, and where.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub host: Host,
+    pub https_port: u16,
+    /// Where to connect to; empty: where the host name leads.
+    pub addresses: Vec<IpAddr>,
+    /// `None`: as the deployment's `config.js` says.
+    pub names: Option<Names>,
+    pub token: Option<Token>,
+    pub candidates: Policy,
+    /// The public addresses that the bridge should advertise, when known.
+    pub expected: Vec<IpAddr>,
+    pub room_prefix: String,
+    pub participants: u16,
+    pub room_size: u16,
+    pub speakers: Speakers,
+    pub dtls: DtlsRole,
+    pub limits: Limits,
+    pub thresholds: Thresholds,
+}
+
+impl Ask {
+    /// Two participants, of whom the first speaks for three seconds.
+    pub fn new(host: Host) -> Self {
+        Self {
+            host,
+            https_port: 443,
+            addresses: Vec::new(),
+            names: None,
+            token: None,
+            candidates: Policy::Public,
+            expected: Vec::new(),
+            room_prefix: ROOM_PREFIX.to_owned(),
+            participants: 2,
+            room_size: 2,
+            speakers: Speakers::First,
+            dtls: DtlsRole::Passive,
+            limits: Limits::default(),
+            thresholds: Thresholds::default(),
+        }
+    }
+
+    /// A load rehearsal: rooms of a given size, everybody speaks.
+    #[must_use]
+    pub fn rehearsal(mut self, participants: u16, room_size: u16, lasting: Duration) -> Self {
+        self.participants = participants.max(2);
+        self.room_size = room_size.clamp(2, self.participants);
+        self.speakers = Speakers::Everybody;
+        self.limits.speaking = lasting;
+        self
+    }
+
+    /// How many participants there are in fact: nobody is left alone in a room.
+    pub fn seats(&self) -> usize {
+        let (all, size) = (usize::from(self.participants.max(2)), usize::from(self.room_size.max(2)));
+        if all % size == 1 { all + 1 } else { all }
+    }
+}
+
+/// Who sends packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speakers {
+    /// The first participant of each room.
+    First,
+    Everybody,
+}
+
+/// Which side of the DTLS handshake the participants take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtlsRole {
+    /// The bridge begins: works with every bridge.
+    Passive,
+    /// We begin, as browsers do. The hello must then carry RFC 5746's extension, which the combined
+    /// DTLS 1.2 and 1.3 hello does and the plain DTLS 1.2 one does not.
+    Active,
+}
+
+/// How long each step may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All but speaking and the spacing of joins.
+    pub whole: Duration,
+    /// TCP, TLS and the WebSocket's upgrade.
+    pub connect: Duration,
+    /// Each answer in the login.
+    pub login: Duration,
+    /// Each conference request.
+    pub request: Duration,
+    /// How long to wait for a focus that is not ready, and for a bridge that is not there.
+    pub wait: Duration,
+    pub join: Duration,
+    /// Between two joins: Prosody may allow three per second from one address.
+    pub join_spacing: Duration,
+    /// From being in company until the offer.
+    pub invite: Duration,
+    /// For each advertised address.
+    pub reach: Duration,
+    pub accept: Duration,
+    pub ice: Duration,
+    pub dtls: Duration,
+    /// After everybody is connected: the bridge may need a little longer than we do.
+    pub settle: Duration,
+    pub speaking: Duration,
+    /// After the last packet was sent.
+    pub listening: Duration,
+    pub leave: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        let ms = Duration::from_millis;
+        Self {
+            whole: s(60),
+            connect: s(10),
+            login: s(5),
+            request: s(20),
+            wait: s(5),
+            join: s(10),
+            join_spacing: ms(400),
+            invite: s(35),
+            reach: s(3),
+            accept: s(10),
+            ice: s(15),
+            dtls: s(10),
+            settle: ms(300),
+            speaking: s(3),
+            listening: s(1),
+            leave: s(3),
+        }
+    }
+}
+
+/// From where on figures are bad.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// In percent.
+    pub loss_warning: f64,
+    pub loss_failure: f64,
+    pub round_trip_warning: Duration,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { loss_warning: 5.0, loss_failure: 20.0, round_trip_warning: Duration::from_millis(300) }
+    }
+}

@@ -1,0 +1,109 @@
+//! Who sits where: everything about a run that is decided by chance, before it begins.
+
+use std::ops::Range;
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use str0m::IceCreds;
+
+use super::ask::{Ask, Speakers};
+use crate::probe::meeting::{Names, Seat};
+
+/// One participant's place.
+pub(super) struct Place {
+    pub index: usize,
+    /// The participants of its room, itself included.
+    pub room: Range<usize>,
+    /// The one who asks for the conference.
+    pub first: bool,
+    pub seat: Seat,
+    pub ssrc: u32,
+    /// The SSRCs of the others in the room.
+    pub others: Vec<u32>,
+    pub speaks: bool,
+    /// From 0 to 1: where between two packets of the first participant it sends its own.
+    pub phase: f64,
+    /// Those in the room who speak to this one.
+    pub speakers: Vec<usize>,
+    /// Marks the packets of this run.
+    pub run: u64,
+    /// Of this participant's own chance.
+    seed: u64,
+}
+
+impl Place {
+    pub(super) fn label(&self) -> &str {
+        &self.seat.label
+    }
+
+    pub(super) fn chance(&self) -> StdRng {
+        StdRng::seed_from_u64(self.seed)
+    }
+}
+
+/// The places of a run.
+pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) -> Vec<Place> {
+    let (seats, run, machine_uid) = (ask.seats(), rng.random(), hex(rng, 32));
+    let size = usize::from(ask.room_size.max(2));
+    // Chosen so that no two participants share one.
+    let ssrcs: Vec<u32> = (0..seats).map(|index| ssrc(rng, index)).collect();
+    let mut places = Vec::with_capacity(seats);
+    for start in (0..seats).step_by(size) {
+        let range = start..(start + size).min(seats);
+        let name = format!("{}{}", ask.room_prefix.to_ascii_lowercase(), hex(rng, 16));
+        for index in range.clone() {
+            let first = index == start;
+            let speaks = first || ask.speakers == Speakers::Everybody;
+            let others = range.clone().filter(|other| *other != index);
+            places.push(Place {
+                index,
+                room: range.clone(),
+                first,
+                seat: Seat {
+                    names: names.clone(),
+                    room: name.clone(),
+                    label: label(index),
+                    machine_uid: machine_uid.clone(),
+                    token: ask.token.clone(),
+                    fallback_nick: hex(rng, 8),
+                },
+                ssrc: ssrcs[index],
+                others: others.clone().map(|other| ssrcs[other]).collect(),
+                speaks,
+                phase: phase(index, seats),
+                speakers: others.filter(|o| *o == start || ask.speakers == Speakers::Everybody).collect(),
+                run,
+                seed: rng.random(),
+            });
+        }
+    }
+    places
+}
+
+/// Random, not 0, and different for each index.
+fn ssrc(rng: &mut (impl Rng + ?Sized), index: usize) -> u32 {
+    let index = u32::try_from(index % 4096).unwrap_or_default();
+    (rng.random_range(1..=0x000f_ffff_u32) << 12) | index
+}
+
+fn phase(index: usize, seats: usize) -> f64 {
+    let part = |n: usize| f64::from(u16::try_from(n).unwrap_or(u16::MAX));
+    part(index) / part(seats.max(1))
+}
+
+/// `a` … `z`, `a1` …
+pub(super) fn label(index: usize) -> String {
+    let letter = char::from(b'a' + u8::try_from(index % 26).unwrap_or_default());
+    match index / 26 {
+        0 => letter.to_string(),
+        round => format!("{letter}{round}"),
+    }
+}
+
+pub(super) fn credentials(rng: &mut (impl Rng + ?Sized)) -> IceCreds {
+    IceCreds { ufrag: hex(rng, 8), pass: hex(rng, 32) }
+}
+
+fn hex(rng: &mut (impl Rng + ?Sized), digits: usize) -> String {
+    (0..digits).map(|_| char::from(b"0123456789abcdef"[rng.random_range(0..16)])).collect()
+}

@@ -1,0 +1,124 @@
+//! What the focus offers for the bridge (session-initiate).
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::domain::finding::{Code, Finding};
+use crate::probe::xmpp::{Element, ns};
+
+const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+
+/// The audio part of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub sid: String,
+    pub initiator: Option<String>,
+    pub ufrag: String,
+    pub pwd: String,
+    /// Such as `sha-256`.
+    pub hash: String,
+    pub fingerprint: String,
+    /// The payload type of Opus.
+    pub opus: u8,
+    /// The id of the header extension for audio levels.
+    pub level_id: Option<u8>,
+    pub candidates: Vec<Candidate>,
+    pub bridge_session: Option<String>,
+    /// The focus starts new participants muted.
+    pub muted: bool,
+}
+
+/// An address of the bridge, as advertised and not yet believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    pub component: String,
+    pub protocol: String,
+    pub ip: String,
+    pub port: String,
+}
+
+impl Candidate {
+    pub fn is_udp(&self) -> bool {
+        self.component == "1" && self.protocol.eq_ignore_ascii_case("udp")
+    }
+
+    /// The address, or why nobody may send there.
+    pub fn address(&self) -> Result<SocketAddr, String> {
+        let shown = || -> String { format!("{}:{}", self.ip, self.port).chars().take(80).collect() };
+        let ip: IpAddr = self.ip.parse().map_err(|_| format!("{}: not an IP address", shown()))?;
+        let port: u16 = self.port.parse().map_err(|_| format!("{}: not a port", shown()))?;
+        let nowhere = match ip {
+            IpAddr::V4(v4) => v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_unspecified() || v6.is_multicast(),
+        };
+        match port {
+            _ if nowhere => Err(format!("{}: not the address of a host", shown())),
+            // Bridges listen on high ports, or on 443 to pass firewalls; others belong to other services.
+            443 | 1024.. => Ok(SocketAddr::new(ip, port)),
+            _ => Err(format!("{}: not a bridge's port", shown())),
+        }
+    }
+}
+
+impl Offer {
+    /// Reads a `<jingle action='session-initiate'>`.
+    pub fn read(jingle: &Element) -> Result<Self, Box<Finding>> {
+        let sid = wanted(jingle.attribute("sid"), "sid")?;
+        let audio = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("audio"));
+        let audio = wanted(audio, "audio content")?;
+        let description = wanted(audio.child("description", ns::RTP), "description")?;
+        let transport = wanted(audio.child("transport", ns::ICE_UDP), "transport")?;
+        let fingerprint = wanted(transport.child("fingerprint", ns::DTLS), "fingerprint")?;
+        let bridge_session = jingle.child("bridge-session", ns::FOCUS).and_then(|b| b.attribute("id"));
+        Ok(Self {
+            sid: sid.to_owned(),
+            initiator: jingle.attribute("initiator").map(str::to_owned),
+            ufrag: wanted(credential(transport, "ufrag", 4), "ufrag")?,
+            pwd: wanted(credential(transport, "pwd", 22), "pwd")?,
+            hash: wanted(fingerprint.attribute("hash"), "fingerprint's hash")?.to_owned(),
+            fingerprint: fingerprint.text.trim().to_owned(),
+            opus: wanted(opus(description), "payload type of Opus")?,
+            level_id: extension(description, AUDIO_LEVEL),
+            candidates: transport.children("candidate", ns::ICE_UDP).map(candidate).collect(),
+            bridge_session: bridge_session.map(str::to_owned),
+            muted: jingle
+                .child("startmuted", ns::START_MUTED)
+                .is_some_and(|muted| muted.attribute("audio") == Some("true")),
+        })
+    }
+}
+
+fn wanted<T>(found: Option<T>, what: &str) -> Result<T, Box<Finding>> {
+    found.ok_or_else(|| Box::new(Finding::new(Code::OfferMalformed).detail(format!("no {what}"))))
+}
+
+/// An ICE credential: of at least `shortest` characters, and of a length that fits into a request.
+fn credential(transport: &Element, name: &str, shortest: usize) -> Option<String> {
+    let value = transport.attribute(name)?;
+    let plain = value.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    (plain && (shortest..=256).contains(&value.len())).then(|| value.to_owned())
+}
+
+fn opus(description: &Element) -> Option<u8> {
+    description
+        .children("payload-type", ns::RTP)
+        .find(|p| p.attribute("name").is_some_and(|name| name.eq_ignore_ascii_case("opus")))?
+        .attribute("id")?
+        .parse()
+        .ok()
+        .filter(|id| *id < 128 && !(64..96).contains(id))
+}
+
+fn extension(description: &Element, uri: &str) -> Option<u8> {
+    description
+        .children("rtp-hdrext", ns::HDREXT)
+        .find(|e| e.attribute("uri") == Some(uri))?
+        .attribute("id")?
+        .parse()
+        .ok()
+        .filter(|id| (1..=14).contains(id))
+}
+
+fn candidate(element: &Element) -> Candidate {
+    let text = |name: &str| element.attribute(name).unwrap_or_default().to_owned();
+    Candidate { component: text("component"), protocol: text("protocol"), ip: text("ip"), port: text("port") }
+}

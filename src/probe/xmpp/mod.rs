@@ -1,0 +1,11 @@
+//! XMPP over WebSocket: elements, the login, and the connection under it.
+
+pub mod caps;
+pub mod login;
+pub mod ns;
+pub mod socket;
+pub mod stanza;
+pub mod tls;
+pub mod xml;
+
+pub use self::xml::Element;

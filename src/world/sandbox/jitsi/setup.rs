@@ -1,0 +1,246 @@
+//! How the emulated Jitsi is set up, and what is wrong with it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The deployment.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// `XMPP_DOMAIN`; all other names follow from it.
+    pub domain: String,
+    /// The bridge's own address: inside of its network.
+    pub inside: SocketAddr,
+    /// The addresses from which the network brings datagrams to the bridge.
+    pub doors: Vec<SocketAddr>,
+    /// What the bridge advertises.
+    pub advertised: Vec<Advertised>,
+    /// The payload type of Opus, and the id of the audio level's header extension.
+    pub opus: u8,
+    pub level_id: u8,
+    /// How long a datagram is on its way when nothing is wrong; none on real sockets.
+    pub way: Duration,
+    pub seed: u64,
+    pub faults: Faults,
+}
+
+/// An address that the bridge tells everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// As written in the candidate: need not be an address at all.
+    pub ip: String,
+    pub port: String,
+    /// `host` or `srflx`.
+    pub kind: &'static str,
+}
+
+impl Advertised {
+    pub fn host(address: SocketAddr) -> Self {
+        Self { ip: address.ip().to_string(), port: address.port().to_string(), kind: "host" }
+    }
+
+    pub fn public(address: SocketAddr) -> Self {
+        Self { ip: address.ip().to_string(), port: address.port().to_string(), kind: "srflx" }
+    }
+}
+
+impl Setup {
+    /// A bridge at `inside`, reachable and advertised at `public` as well.
+    pub fn new(inside: SocketAddr, public: SocketAddr) -> Self {
+        Self {
+            domain: "meet.jitsi".into(),
+            inside,
+            doors: vec![inside, public],
+            advertised: vec![Advertised::host(inside), Advertised::public(public)],
+            opus: 111,
+            level_id: 1,
+            way: Duration::from_millis(9),
+            seed: 1,
+            faults: Faults::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    pub(super) fn muc(&self) -> String {
+        format!("muc.{}", self.domain)
+    }
+
+    pub(super) fn focus(&self) -> String {
+        format!("focus.{}", self.domain)
+    }
+
+    pub(super) fn focus_jid(&self) -> String {
+        format!("focus@auth.{}", self.domain)
+    }
+}
+
+/// An answer that refuses: a condition, a text, and an element beside the condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub condition: &'static str,
+    pub text: &'static str,
+    pub extra: &'static str,
+}
+
+impl Refusal {
+    pub const fn new(condition: &'static str, text: &'static str, extra: &'static str) -> Self {
+        Self { condition, text, extra }
+    }
+}
+
+/// How participants sign in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SignIn {
+    #[default]
+    Anonymous,
+    /// Anonymous, with this token.
+    Token(String),
+    /// With a user name and a password only.
+    Password,
+}
+
+/// What is wrong; the default is nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Faults {
+    /// nginx answers 502 for Prosody.
+    pub prosody_down: bool,
+    /// nginx answers `/xmpp-websocket` with the app's page.
+    pub websocket_off: bool,
+    /// A release before August 2026: the bridge offers a WebSocket of its own.
+    pub old_release: bool,
+    pub sign_in: SignIn,
+    /// Local parts are not UUIDs, as stock Prosody gives them.
+    pub odd_addresses: bool,
+    /// Every element comes in fragments, with pings in between.
+    pub fragments: bool,
+    /// Said instead of the first stream features.
+    pub features: Option<String>,
+    /// Prosody ends the stream with this condition once the session is bound.
+    pub stream_error: Option<&'static str>,
+
+    pub focus_down: bool,
+    pub focus_hangs: bool,
+    /// So many requests are answered with `ready='false'`.
+    pub not_ready: u32,
+    pub request: Option<Refusal>,
+    pub visitor_node: Option<&'static str>,
+
+    pub join: Option<Refusal>,
+    /// The room answers nothing.
+    pub join_hangs: bool,
+    pub room_limit: Option<usize>,
+    /// Everybody is put out of the room so long after joining.
+    pub thrown_after: Option<Duration>,
+
+    pub no_bridge: bool,
+    /// A missing bridge appears after this time.
+    pub bridge_after: Option<Duration>,
+    pub allocation_hangs: bool,
+    pub invites_first_only: bool,
+    /// The invitation is taken back at once, with this reason.
+    pub takes_back: Option<&'static str>,
+    /// Sent instead of the `<jingle>` of a session-initiate.
+    pub offer: Option<String>,
+    pub start_muted: bool,
+    pub accept: Option<Refusal>,
+    pub accept_hangs: bool,
+
+    /// Datagrams do not get to the bridge.
+    pub blocked_in: bool,
+    /// Datagrams do not get back from the bridge.
+    pub blocked_out: bool,
+    /// Whoever sends to an advertised address is told that nothing listens there.
+    pub port_closed: bool,
+    /// The bridge has another password than it says.
+    pub wrong_password: bool,
+    pub dtls_dropped: bool,
+    pub wrong_fingerprint: bool,
+    pub forwarding_off: bool,
+    /// The part of the media that gets lost on the way to the bridge.
+    pub loss: f64,
+    /// Each way, on top of the usual.
+    pub delay: Duration,
+    /// At most so much more, differently for each datagram.
+    pub jitter: Duration,
+    /// For each datagram that comes in, so many meaningless ones go out.
+    pub flood: u32,
+
+    /// The bridge forgets everybody so long after the first media, and the focus invites anew. So many times.
+    pub restarts: u32,
+    pub restart_after: Duration,
+    /// Every WebSocket is cut so long after it was bound.
+    pub cut_after: Option<Duration>,
+}
+
+impl Faults {
+    /// The faults of a story; `None` when there is no such story.
+    ///
+    /// `private-address-only` and `wrong-advertised-address` change what is advertised: see `Setup::story`.
+    pub fn of_story(name: &str) -> Option<Self> {
+        let nothing = Self::default();
+        let lobby = Refusal::new(
+            "registration-required",
+            "Lobby enabled",
+            "<lobbyroom xmlns='http://jitsi.org/jitmeet'>lobby@lobby.meet.jitsi</lobbyroom>",
+        );
+        Some(match name {
+            "udp-blocked" => Self { blocked_in: true, ..nothing },
+            "udp-one-way" => Self { blocked_out: true, ..nothing },
+            "no-focus" => Self { focus_down: true, ..nothing },
+            "no-bridge" | "bridge-draining" => Self { no_bridge: true, ..nothing },
+            "dtls-fails" => Self { dtls_dropped: true, ..nothing },
+            "lossy" => Self { loss: 0.1, ..nothing },
+            "jittery" => Self { delay: Duration::from_millis(20), jitter: Duration::from_millis(80), ..nothing },
+            "lobby-forced" => Self { join: Some(lobby), ..nothing },
+            "auth-required" => Self { sign_in: SignIn::Password, ..nothing },
+            "token-rejected" => Self { sign_in: SignIn::Token("a-token-that-nobody-has".into()), ..nothing },
+            "websocket-off" => Self { websocket_off: true, ..nothing },
+            "room-limit" => Self { room_limit: Some(1), ..nothing },
+            "bridge-restarts-midway" => Self { restarts: 1, restart_after: Duration::from_millis(1500), ..nothing },
+            "old-release" => Self { old_release: true, ..nothing },
+            "private-address-only" | "wrong-advertised-address" => nothing,
+            _ => return None,
+        })
+    }
+}
+
+impl Setup {
+    /// The stories that are about meetings.
+    pub const STORIES: [&'static str; 16] = [
+        "udp-blocked",
+        "udp-one-way",
+        "private-address-only",
+        "wrong-advertised-address",
+        "no-focus",
+        "no-bridge",
+        "bridge-draining",
+        "dtls-fails",
+        "lossy",
+        "jittery",
+        "lobby-forced",
+        "auth-required",
+        "token-rejected",
+        "websocket-off",
+        "room-limit",
+        "bridge-restarts-midway",
+    ];
+
+    /// This deployment as the story has it; `None` when there is no such story.
+    pub fn story(mut self, name: &str) -> Option<Self> {
+        self.faults = Faults::of_story(name)?;
+        match name {
+            "private-address-only" => self.advertised.retain(|a| a.kind == "host"),
+            "wrong-advertised-address" => {
+                let elsewhere = SocketAddr::from(([198, 51, 100, 77], self.inside.port()));
+                self.advertised = vec![Advertised::host(self.inside), Advertised::public(elsewhere)];
+            }
+            _ => {}
+        }
+        Some(self)
+    }
+}

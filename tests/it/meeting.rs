@@ -1,0 +1,7 @@
+//! The proof of a meeting, against the emulated Jitsi.
+
+mod ending;
+mod faults;
+mod load;
+mod proof;
+mod support;

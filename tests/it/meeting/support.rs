@@ -1,0 +1,155 @@
+//! Networks on which an emulated Jitsi is found.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use meetctl::clock::Clock;
+use meetctl::domain::meeting::Proof;
+use meetctl::domain::name::Host;
+use meetctl::probe::media::{Ask, prove};
+use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
+use meetctl::world::{Datagrams, Duplex, Net, NetError, Trust};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_util::sync::CancellationToken;
+
+pub(super) const HOST: &str = "meet.example.org";
+pub(super) const PUBLIC: &str = "203.0.113.10:10000";
+pub(super) const INSIDE: &str = "10.0.3.17:10000";
+
+pub(super) fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+pub(super) fn setup() -> Setup {
+    Setup::new(address(INSIDE), address(PUBLIC))
+}
+
+/// A server's side of TLS, and whom a client has to trust for it.
+pub(super) fn tls() -> (Arc<ServerConfig>, Trust) {
+    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).expect("a certificate");
+    let certificate = CertificateDer::from(made.cert.der().to_vec());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("a good pair");
+    (Arc::new(config), Trust::browsers().and_private(vec![certificate]))
+}
+
+pub(super) fn clock() -> Clock {
+    Clock::starting_at("2026-11-20T12:00:00Z".parse().expect("a time"))
+}
+
+pub(super) fn ask() -> Ask {
+    Ask::new(HOST.parse::<Host>().expect("a host"))
+}
+
+pub(super) fn chance() -> StdRng {
+    StdRng::seed_from_u64(7)
+}
+
+/// A network in memory with one Jitsi on it.
+pub(super) struct Memory {
+    pub jitsi: Jitsi,
+    pub tls: Arc<ServerConfig>,
+    pub ports: AtomicU16,
+}
+
+#[async_trait]
+impl Net for Memory {
+    async fn resolve(&self, _: &Host) -> Result<Vec<IpAddr>, NetError> {
+        Ok(vec![address(PUBLIC).ip()])
+    }
+
+    fn name_servers(&self) -> Vec<SocketAddr> {
+        Vec::new()
+    }
+
+    async fn tcp(&self, to: SocketAddr) -> Result<Box<dyn Duplex>, NetError> {
+        if to.ip() == address(PUBLIC).ip() { Ok(self.jitsi.connect(self.tls.clone())) } else { Err(NetError::Refused) }
+    }
+
+    async fn udp(&self, _: IpAddr) -> Result<Box<dyn Datagrams>, NetError> {
+        let port = self.ports.fetch_add(1, Ordering::Relaxed);
+        Ok(self.jitsi.datagrams(SocketAddr::from(([192, 0, 2, 50], port))))
+    }
+}
+
+/// The sockets of this machine, whatever the address that is asked for.
+pub(super) struct Loopback {
+    pub to: SocketAddr,
+}
+
+struct Udp(tokio::net::UdpSocket);
+
+#[async_trait]
+impl Net for Loopback {
+    async fn resolve(&self, _: &Host) -> Result<Vec<IpAddr>, NetError> {
+        Ok(vec![self.to.ip()])
+    }
+
+    fn name_servers(&self) -> Vec<SocketAddr> {
+        Vec::new()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test on real sockets")]
+    async fn tcp(&self, _: SocketAddr) -> Result<Box<dyn Duplex>, NetError> {
+        match tokio::net::TcpStream::connect(self.to).await {
+            Ok(stream) => {
+                stream.set_nodelay(true).expect("a TCP socket");
+                Ok(Box::new(stream))
+            }
+            Err(error) => Err(NetError::Other(error.to_string())),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test on real sockets")]
+    async fn udp(&self, toward: IpAddr) -> Result<Box<dyn Datagrams>, NetError> {
+        match tokio::net::UdpSocket::bind((toward, 0)).await {
+            Ok(socket) => Ok(Box::new(Udp(socket))),
+            Err(error) => Err(NetError::Other(error.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl Datagrams for Udp {
+    fn local(&self) -> SocketAddr {
+        self.0.local_addr().expect("a bound socket")
+    }
+
+    async fn send(&self, to: SocketAddr, datagram: &[u8]) -> Result<(), NetError> {
+        self.0.send_to(datagram, to).await.map(|_| ()).map_err(|error| NetError::Other(error.to_string()))
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), NetError> {
+        self.0.recv_from(buffer).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => NetError::Refused,
+            _ => NetError::Other(error.to_string()),
+        })
+    }
+}
+
+/// Proves against a Jitsi in memory, and looks whether a trace is left.
+pub(super) async fn prove_in_memory(setup: Setup, ask: &Ask) -> (Proof, Jitsi) {
+    let (tls, trust) = tls();
+    let jitsi = Jitsi::new(setup);
+    let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
+    let stop = CancellationToken::new();
+    let proof = prove(&net, &trust, &clock(), ask, &mut chance(), &stop, |_| {}).await;
+    let census = jitsi.census();
+    assert_eq!((census.sessions, census.endpoints), (0, 0), "a trace is left: {proof:#?}");
+    // A conference that nobody could join is the focus's to end.
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert_eq!(jitsi.census().rooms, 0, "a room is left: {proof:#?}");
+    (proof, jitsi)
+}

@@ -1,0 +1,249 @@
+//! The Terraform port over a program that only pretends: arguments, lines, exit codes, interrupts. Real processes, and
+//! the real clock.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use meetctl::domain::changes::{Data, Deed, Recordings, Wanted};
+use meetctl::domain::name::AccountId;
+use meetctl::domain::said::Said;
+use meetctl::world::terraform::{Program, Settings};
+use meetctl::world::{CloudError, Errand, KeySet, Keys, Terraform, TerraformError};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+const SCRIPT: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+echo "$@" >> "$here/calls"
+env | sort > "$here/env"
+[ "$1" = version ] && { cat "$here/version"; exit 0; }
+if [ -f "$here/slow-$1" ]; then
+    trap 'echo interrupted >> "$here/calls"; [ -f "$here/stubborn" ] || exit 1' INT
+    touch "$here/started"
+    while :; do sleep 0.05; done
+fi
+[ -f "$here/$1.out" ] && cat "$here/$1.out"
+[ -f "$here/$1.err" ] && cat "$here/$1.err" >&2
+exit "$(cat "$here/$1.code" 2>/dev/null || echo 0)"
+"#;
+
+/// A folder with the program, and what it will say.
+struct Fake {
+    home: TempDir,
+}
+
+struct Fixed;
+
+#[async_trait]
+impl Keys for Fixed {
+    async fn keys(&self) -> Result<KeySet, CloudError> {
+        let (access_key_id, secret_access_key) = ("AKIAFAKE".into(), "not-a-secret".into());
+        Ok(KeySet { access_key_id, secret_access_key, session_token: Some("token".into()) })
+    }
+}
+
+impl Fake {
+    fn new(name: &str, version: &str) -> Self {
+        let fake = Self { home: tempfile::tempdir().expect("a folder") };
+        fs::create_dir(fake.bin()).expect("a folder");
+        let program = fake.bin().join(name);
+        fs::write(&program, SCRIPT).expect("a script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+        fake.say("version", version);
+        fake.say("show.out", r#"{"resource_changes":[]}"#);
+        fake
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.home.path().join("bin")
+    }
+
+    fn say(&self, file: &str, text: &str) {
+        fs::write(self.bin().join(file), text).expect("written");
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.bin().join(file)).unwrap_or_default()
+    }
+
+    fn program(&self) -> Program {
+        let path = format!("{}:/usr/bin:/bin", self.bin().display());
+        let environment = [("PATH", path.as_str()), ("HOME", "/nowhere"), ("TF_VAR_power", "x"), ("AWS_PROFILE", "y")];
+        let environment: BTreeMap<String, String> = environment.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        Program::new(Settings {
+            platform: "platform".parse().expect("a name"),
+            domain: "meet.example.org".parse().expect("a host"),
+            region: "us-west-2".parse().expect("a region"),
+            environment,
+            data: self.home.path().join("data"),
+            cache: self.home.path().join("cache"),
+            own: None,
+            variables: None,
+            keys: Arc::new(Fixed),
+        })
+    }
+}
+
+fn account() -> AccountId {
+    "111122223333".parse().expect("an account")
+}
+
+async fn plan(program: &Program, wanted: Wanted) -> Result<Vec<(String, Deed)>, TerraformError> {
+    let (account, stop) = (account(), CancellationToken::new());
+    let planned = program.plan(wanted, Errand { account: &account, said: &|_| {}, stop: &stop }).await?;
+    Ok(planned.changes.resources.into_iter().map(|c| (c.address, c.deed)).collect())
+}
+
+const TERRAFORM: &str = "Terraform v1.11.4\non linux_amd64\n";
+const DEPLOYED: Wanted = Wanted::Deployed { adopt_recordings: false, data: Data::Stays };
+
+#[tokio::test]
+async fn a_plan_is_made_and_exactly_that_is_applied() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    fake.say(
+        "show.out",
+        r#"{"resource_changes":[{"address":"aws_lb.this[0]","mode":"managed","type":"aws_lb","change":{"actions":["delete"]}}]}"#,
+    );
+    fake.say(
+        "apply.out",
+        "{\"type\":\"apply_complete\",\"hook\":{\"resource\":{\"addr\":\"aws_lb.this[0]\"},\"action\":\"delete\",\"elapsed_seconds\":18}}\nnonsense\n",
+    );
+    let program = fake.program();
+    let (account, stop) = (account(), CancellationToken::new());
+    let heard = Mutex::new(Vec::new());
+    let said = |said: Said| heard.lock().expect("no panic").push(said.to_string());
+    let errand = Errand { account: &account, said: &said, stop: &stop };
+    let planned = program.plan(Wanted::PoweredDown, errand).await.expect("a plan");
+    assert_eq!(planned.changes.to_string(), "1 to delete");
+    program.apply(planned, errand).await.expect("applied");
+    assert!(heard.lock().expect("no panic").contains(&"aws_lb.this[0]: delete, done in 18 s".to_owned()));
+
+    let calls = fake.read("calls");
+    let calls: Vec<&str> = calls.lines().filter(|c| *c != "version").collect();
+    let [init, plan, show, apply] = calls.as_slice() else { panic!("{calls:?}") };
+    assert!(init.contains("-backend-config=bucket=platform-tfstate-111122223333"), "{init}");
+    assert!(plan.contains("-var=power=powered-down") && plan.contains("-var=account_id=111122223333"), "{plan}");
+    assert!(show.starts_with("show -json "), "{show}");
+    assert!(apply.starts_with("apply -input=false -json ") && apply.ends_with("/run/plan"), "{apply}");
+    assert!(!apply.contains("-var") && !apply.contains("auto-approve"), "{apply}");
+
+    let env = fake.read("env");
+    for line in ["AWS_ACCESS_KEY_ID=AKIAFAKE", "AWS_SESSION_TOKEN=token", "AWS_REGION=us-west-2", "TF_IN_AUTOMATION=1"]
+    {
+        assert!(env.lines().any(|l| l == line), "{line} in {env}");
+    }
+    assert!(!env.contains("TF_VAR_power") && !env.contains("AWS_PROFILE"), "{env}");
+}
+
+#[tokio::test]
+async fn programs_are_found_and_their_versions_checked() {
+    let old = Fake::new("terraform", "Terraform v1.5.7\n");
+    let error = plan(&old.program(), DEPLOYED).await.expect_err("too old");
+    assert!(matches!(&error, TerraformError::TooOld { found, .. } if found == "1.5"), "{error:?}");
+    // OpenTofu beside a Terraform that is too old is good enough.
+    let tofu = old.bin().join("tofu");
+    fs::write(&tofu, SCRIPT.replace("/version\"", "/tofu-version\"")).expect("a script");
+    fs::set_permissions(&tofu, fs::Permissions::from_mode(0o755)).expect("executable");
+    old.say("tofu-version", "OpenTofu v1.11.0\n");
+    assert_eq!(plan(&old.program(), DEPLOYED).await.expect("a plan"), []);
+
+    let none = Fake::new("something-else", TERRAFORM);
+    assert_eq!(plan(&none.program(), DEPLOYED).await.expect_err("missing"), TerraformError::Missing);
+}
+
+#[tokio::test]
+async fn bad_days_have_names() {
+    type Case = (&'static str, &'static str, &'static str, fn(&TerraformError) -> bool);
+    let cases: &[Case] = &[
+        ("init", "err", "Error: Failed to query available provider packages\n", |e| {
+            matches!(e, TerraformError::NoProviders { .. })
+        }),
+        (
+            "init",
+            "err",
+            "Error: S3 bucket \"platform-tfstate-111122223333\" does not exist.\n",
+            |e| matches!(e, TerraformError::StateGone { bucket } if bucket == "platform-tfstate-111122223333"),
+        ),
+        ("init", "err", "write /x: no space left on device\n", |e| matches!(e, TerraformError::DiskFull { .. })),
+        (
+            "plan",
+            "out",
+            "{\"type\":\"diagnostic\",\"diagnostic\":{\"severity\":\"error\",\"summary\":\"Error acquiring the state lock\",\"detail\":\"Lock Info:\\n  ID:        1-2\\n  Who:       ada@workstation\\n\"}}\n",
+            |e| matches!(e, TerraformError::Locked { lock } if lock.who == "ada@workstation"),
+        ),
+        (
+            "plan",
+            "out",
+            "{\"type\":\"diagnostic\",\"diagnostic\":{\"severity\":\"error\",\"summary\":\"no\",\"detail\":\"User: x is not authorized to perform: ec2:DescribeVpcs on resource: y\",\"address\":\"aws_vpc.this\"}}\n",
+            |e| matches!(e, TerraformError::Denied { action: Some(a), .. } if a == "ec2:DescribeVpcs"),
+        ),
+    ];
+    for (call, stream, text, is_it) in cases {
+        let fake = Fake::new("terraform", TERRAFORM);
+        fake.say(&format!("{call}.{stream}"), text);
+        fake.say(&format!("{call}.code"), "1");
+        let error = plan(&fake.program(), DEPLOYED).await.expect_err(text);
+        assert!(is_it(&error), "{text}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_state_nothing_is_managed() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    let (account, stop) = (account(), CancellationToken::new());
+    let errand = Errand { account: &account, said: &|_| {}, stop: &stop };
+    fake.say("state.out", "data.aws_region.x\naws_vpc.this\n");
+    let program = fake.program();
+    assert_eq!(program.managed(errand).await.expect("a list"), Some(vec!["aws_vpc.this".to_owned()]));
+    fake.say("state.code", "1");
+    fake.say("state.err", "No state file was found!\n");
+    assert_eq!(program.managed(errand).await.expect("no list"), None);
+    fake.say("state.err", "something else\n");
+    assert!(program.managed(errand).await.is_err(), "unreadable is not gone");
+}
+
+#[tokio::test]
+async fn the_removal_lets_go_of_recordings_unless_told() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    let program = fake.program();
+    let keep = fake.home.path().join("data/platform-us-west-2/terraform/removal/keep-recordings.tf");
+    plan(&program, Wanted::Removed { recordings: Recordings::Kept }).await.expect("a plan");
+    assert!(keep.exists());
+    plan(&program, Wanted::Removed { recordings: Recordings::Deleted }).await.expect("a plan");
+    assert!(!keep.exists());
+}
+
+/// One interrupt, and the program saves its state.
+#[tokio::test]
+async fn an_interrupt_is_passed_on_once() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    fake.say("slow-plan", "");
+    let program = fake.program();
+    let (account, stop) = (account(), CancellationToken::new());
+    let errand = Errand { account: &account, said: &|_| {}, stop: &stop };
+    let interrupting = async {
+        while !fake.bin().join("started").exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+    };
+    let (planned, ()) = tokio::join!(program.plan(DEPLOYED, errand), interrupting);
+    assert_eq!(planned.expect_err("interrupted"), TerraformError::Interrupted { saved: true });
+    assert_eq!(fake.read("calls").lines().filter(|l| *l == "interrupted").count(), 1);
+}
+
+/// Two at once would write over each other's plan.
+#[tokio::test]
+async fn one_meetctl_at_a_time() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    let (first, second) = (fake.program(), fake.program());
+    plan(&first, DEPLOYED).await.expect("a plan");
+    assert_eq!(plan(&second, DEPLOYED).await.expect_err("busy"), TerraformError::Busy);
+    drop(first);
+    plan(&second, DEPLOYED).await.expect("a plan");
+}

@@ -1,0 +1,296 @@
+//! The proof of a meeting through real doors: nginx with TLS, and Prosody with its rooms, its routing and its
+//! rewriting of ids. The focus is a small component of ours; the bridge is the sandbox's, on a real UDP socket, or
+//! one whose DTLS is OpenSSL's.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use meetctl::clock::Clock;
+use meetctl::domain::finding::Code;
+use meetctl::domain::meeting::{Proof, Proven};
+use meetctl::probe::media::{Ask, prove};
+use meetctl::probe::meeting::{Names, Policy};
+use meetctl::world::Trust;
+use meetctl::world::net::Internet;
+use meetctl::world::sandbox::jitsi::{Census, Jitsi, Setup};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use sha1::{Digest, Sha1};
+use tempfile::TempDir;
+use tokio::net::UdpSocket;
+use tokio_util::sync::CancellationToken;
+
+use crate::certificate::Authority;
+use crate::needs::{Need, test};
+use crate::nginx::{Nginx, Site};
+use crate::openssl::Relay;
+use crate::process::{Result, block_on, ensure, free_port, loopback, wait_for};
+use crate::prosody::{DOMAIN, Prosody, SECRET};
+use crate::xmpp::{attribute, connect, read_until, stanza_end};
+
+const HOST: &str = "meet.example.org";
+
+pub(crate) fn tests() -> Vec<Trial> {
+    const ALL: &[Need] = &[Need::Prosody, Need::Nginx];
+    vec![
+        test("meeting::is_proven_through_nginx_and_prosody", ALL, proven),
+        test("meeting::is_secured_with_openssl", &[Need::Prosody, Need::Nginx, Need::OpenSsl], secured_with_openssl),
+        test("meeting::has_no_focus", ALL, no_focus),
+        test("meeting::has_no_prosody", ALL, no_prosody),
+    ]
+}
+
+/// The doors, without anybody behind them.
+struct Doors {
+    nginx: Nginx,
+    prosody: Prosody,
+    trust: Trust,
+    _folder: TempDir,
+}
+
+impl Doors {
+    fn open() -> Result<Self> {
+        let folder = TempDir::new()?;
+        let authority = Authority::new()?;
+        let root = authority.write_root(folder.path())?;
+        let prosody = Prosody::start()?;
+        let nginx = Nginx::start(Site::GOOD, HOST, free_port(loopback())?, prosody.http(), &authority)?;
+        let roots = CertificateDer::pem_file_iter(root)?.collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(Self { nginx, prosody, trust: Trust::browsers().and_private(roots), _folder: folder })
+    }
+
+    fn ask(&self) -> Result<Ask> {
+        let mut ask = Ask::new(HOST.parse()?);
+        ask.https_port = self.nginx.address().port();
+        ask.addresses = vec![self.nginx.address().ip()];
+        ask.names = Some(Names::under(DOMAIN));
+        ask.candidates = Policy::All;
+        Ok(ask)
+    }
+
+    async fn prove(&self, ask: &Ask) -> Proof {
+        let mut chance = StdRng::seed_from_u64(1);
+        prove(&Internet, &self.trust, &Clock::system(), ask, &mut chance, &CancellationToken::new(), |_| {}).await
+    }
+}
+
+fn proven() -> Result<()> {
+    let doors = Doors::open()?;
+    let ask = doors.ask()?;
+    let (proof, jitsi) = block_on(async {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let bridge = udp.local_addr()?;
+        let jitsi = Jitsi::new(Setup::new(bridge, bridge));
+        let _focus = Focus::connect(doors.prosody.component(), Box::new(jitsi.clone()))?;
+        tokio::select! {
+            () = jitsi.serve_bridge(udp) => Err("it serves for ever".into()),
+            proof = doors.prove(&ask) => Ok::<_, Box<dyn std::error::Error + Send + Sync>>((proof, jitsi.clone())),
+        }
+    })??;
+    ensure!(proof.finding.is_none() && proof.proven() == Some(Proven::Media), "{proof:#?}");
+    ensure!(proof.flows.iter().all(|flow| flow.lost == 0), "{:?}", proof.flows);
+    // The focus hears of the departure a moment later than the participants do.
+    wait_for("an empty bridge", Duration::from_secs(5), || (jitsi.census() == Census::default()).then_some(()))?;
+    Ok(())
+}
+
+/// The DTLS handshake in the role that we use, with a peer that is not ours. It forwards nothing.
+fn secured_with_openssl() -> Result<()> {
+    let doors = Doors::open()?;
+    let ask = doors.ask()?;
+    let relay = Relay::start()?;
+    let proof = block_on(async {
+        let _focus = Focus::connect(doors.prosody.component(), Box::new(relay))?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(doors.prove(&ask).await)
+    })??;
+    ensure!(proof.proven() == Some(Proven::Secure) && proof.secured.len() == 2, "{proof:#?}");
+    ensure!(proof.finding.as_ref().is_some_and(|f| f.code == Code::NoMedia), "{proof:#?}");
+    Ok(())
+}
+
+fn no_focus() -> Result<()> {
+    let doors = Doors::open()?;
+    let ask = doors.ask()?;
+    let proof = block_on(doors.prove(&ask))?;
+    ensure!(proof.finding.as_ref().is_some_and(|f| f.code == Code::FocusAbsent), "{proof:#?}");
+    Ok(())
+}
+
+fn no_prosody() -> Result<()> {
+    let mut doors = Doors::open()?;
+    doors.prosody.stop();
+    let ask = doors.ask()?;
+    let proof = block_on(doors.prove(&ask))?;
+    ensure!(proof.finding.as_ref().is_some_and(|f| f.code == Code::ProsodyDown), "{proof:#?}");
+    Ok(())
+}
+
+/// What a focus needs of a bridge.
+pub(crate) trait Bridge: Send {
+    /// The `<jingle>` of a session-initiate.
+    fn offer(&mut self, room: &str, nick: &str, sid: &str) -> String;
+    /// Takes in the `<jingle>` of a session-accept.
+    fn accept(&mut self, room: &str, nick: &str, jingle: &str) -> Result<()>;
+    fn expire(&mut self, room: &str, nick: &str);
+}
+
+impl Bridge for Jitsi {
+    fn offer(&mut self, room: &str, nick: &str, sid: &str) -> String {
+        self.bridge_offer(room, nick, sid)
+    }
+
+    fn accept(&mut self, room: &str, nick: &str, jingle: &str) -> Result<()> {
+        Ok(self.bridge_accept(room, nick, jingle)?)
+    }
+
+    fn expire(&mut self, room: &str, nick: &str) {
+        self.bridge_expire(room, nick);
+    }
+}
+
+/// A focus that holds conferences with a bridge; leaves when dropped.
+struct Focus {
+    stream: TcpStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Focus {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Focus {
+    fn connect(server: SocketAddr, bridge: Box<dyn Bridge>) -> Result<Self> {
+        let mut stream = connect(server)?;
+        let open = format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+             xmlns:stream='http://etherx.jabber.org/streams' to='focus.{DOMAIN}'>"
+        );
+        stream.write_all(open.as_bytes())?;
+        let mut text = String::new();
+        let header = read_until(&mut stream, &mut text, |text| {
+            let start = text.find("<stream:stream")?;
+            Some(start + text[start..].find('>')? + 1)
+        })?;
+        let id = attribute(&header, "id").ok_or_else(|| format!("no stream id in {header}"))?;
+        let mut proof = String::new();
+        for byte in Sha1::digest(format!("{id}{SECRET}").as_bytes()) {
+            let _ = write!(proof, "{byte:02x}");
+        }
+        stream.write_all(format!("<handshake>{proof}</handshake>").as_bytes())?;
+        read_until(&mut stream, &mut text, |text| text.find('>').map(|end| end + 1))?;
+        stream.set_read_timeout(None)?;
+        let mut conductor = Conductor { stream: stream.try_clone()?, bridge, members: BTreeMap::new(), sids: 0 };
+        let thread = std::thread::spawn(move || {
+            while let Ok(stanza) = read_until(&mut conductor.stream, &mut text, stanza_end) {
+                if conductor.hear(&stanza).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { stream, thread: Some(thread) })
+    }
+}
+
+struct Conductor {
+    stream: TcpStream,
+    bridge: Box<dyn Bridge>,
+    /// By the room's local part: who is in, and whether they are invited.
+    members: BTreeMap<String, Vec<(String, bool)>>,
+    sids: u32,
+}
+
+impl Conductor {
+    fn say(&mut self, stanza: &str) -> Result<()> {
+        Ok(self.stream.write_all(stanza.as_bytes())?)
+    }
+
+    fn hear(&mut self, stanza: &str) -> Result<()> {
+        let head = &stanza[..=stanza.find('>').unwrap_or(0)];
+        let word = |name: &str| attribute(head, name).unwrap_or_default();
+        let (from, id, kind, to) = (word("from"), word("id"), word("type"), word("to"));
+        let me = format!("{}/focus", Prosody::focus_user());
+        if let Some(start) = stanza.find("<conference") {
+            let room = attribute(&stanza[start..], "room").unwrap_or_default();
+            self.say(&format!(
+                "<presence from='{me}' to='{room}/focus'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+            ))?;
+            return self.say(&format!(
+                "<iq type='result' id='{id}' from='{to}' to='{from}'><conference \
+                 xmlns='http://jitsi.org/protocol/focus' room='{room}' ready='true' focusjid='{}'/></iq>",
+                Prosody::focus_user()
+            ));
+        }
+        let Some((address, nick)) = from.split_once('/').filter(|(_, nick)| *nick != "focus") else { return Ok(()) };
+        let room = address.split('@').next().unwrap_or_default().to_owned();
+        match (head.split([' ', '>']).next().unwrap_or_default(), kind.as_str()) {
+            ("<presence", "unavailable") => self.leaves(&room, address, nick),
+            ("<presence", "") => self.comes(&room, address, nick),
+            ("<iq", "result") if stanza.contains("rtp:audio") => self.invite(&room, address),
+            ("<iq", "set") => {
+                if let (Some(start), Some(end)) = (stanza.find("<jingle"), stanza.find("</jingle>")) {
+                    let jingle = &stanza[start..end + 9];
+                    if jingle.contains("session-accept") {
+                        self.bridge.accept(&room, nick, jingle)?;
+                    }
+                }
+                self.say(&format!("<iq type='result' id='{id}' from='{me}' to='{from}'/>"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn comes(&mut self, room: &str, address: &str, nick: &str) -> Result<()> {
+        let members = self.members.entry(room.to_owned()).or_default();
+        if members.iter().any(|(known, _)| known == nick) {
+            return Ok(());
+        }
+        members.push((nick.to_owned(), false));
+        self.say(&format!(
+            "<iq type='get' id='disco-{nick}' from='{}/focus' to='{address}/{nick}'>\
+             <query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+            Prosody::focus_user()
+        ))
+    }
+
+    fn leaves(&mut self, room: &str, address: &str, nick: &str) -> Result<()> {
+        self.bridge.expire(room, nick);
+        let members = self.members.entry(room.to_owned()).or_default();
+        members.retain(|(known, _)| known != nick);
+        if members.is_empty() {
+            let me = Prosody::focus_user();
+            self.say(&format!("<presence type='unavailable' from='{me}/focus' to='{address}/focus'/>"))?;
+        }
+        Ok(())
+    }
+
+    fn invite(&mut self, room: &str, address: &str) -> Result<()> {
+        let members = self.members.entry(room.to_owned()).or_default();
+        if members.len() < 2 {
+            return Ok(());
+        }
+        let waiting: Vec<String> =
+            members.iter().filter(|(_, invited)| !invited).map(|(nick, _)| nick.clone()).collect();
+        for (_, invited) in members.iter_mut() {
+            *invited = true;
+        }
+        for nick in waiting {
+            self.sids += 1;
+            let jingle = self.bridge.offer(room, &nick, &format!("sid{}", self.sids));
+            let me = Prosody::focus_user();
+            self.say(&format!("<iq type='set' id='si-{nick}' from='{me}/focus' to='{address}/{nick}'>{jingle}</iq>"))?;
+        }
+        Ok(())
+    }
+}
