@@ -200,7 +200,7 @@ impl Condition {
     /// How often it is worth looking while waiting for it.
     pub const fn every(self) -> Duration {
         let millis = match self {
-            Self::TargetsHealthy => 1_250,
+            Self::TargetsHealthy => 1_500,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
             Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows | Self::IngressRemoved => {
@@ -530,7 +530,7 @@ fn steady(seen: &Observed) -> Verdict {
         }
         Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
         Some((id, since)) if *id == task.id => {
-            Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
+            Verdict::Waits(format!("healthy since {}; 15 s of it are believed", since.strftime("%H:%M:%S UTC")))
         }
         Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
     }

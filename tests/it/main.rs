@@ -2,6 +2,8 @@
 
 mod config;
 mod contract;
+mod converge;
+mod docs;
 mod layers;
 mod meeting;
 mod power;
@@ -11,3 +13,4 @@ mod replies;
 mod sandbox;
 mod stable;
 mod terraform;
+mod transcripts;
