@@ -370,7 +370,7 @@ impl Condition {
             Self::Steady => steady(seen),
             Self::MediaFlows if !policy.media => Verdict::Warns("not proven: [probe] media is off".into()),
             Self::MediaFlows => {
-                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.asked.is_some()))
+                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.waits))
             }
             Self::RoomsEmpty => rooms_empty(seen, policy),
             Self::Unprotected => unprotected(seen, policy),
@@ -672,8 +672,8 @@ fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
 /// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
 const MEETING_TRIES: u32 = 3;
 
-/// `starting`: whether a run is still waiting for the platform to settle.
-fn media_flows(proof: &Proof, starting: bool) -> Verdict {
+/// `waits`: whether a run may try again, in a fresh room.
+fn media_flows(proof: &Proof, waits: bool) -> Verdict {
     let Some(finding) = &proof.finding else {
         return match proof.warnings.first() {
             None => Verdict::Holds,
@@ -686,7 +686,7 @@ fn media_flows(proof: &Proof, starting: bool) -> Verdict {
             because: Blindness::Unprovable,
             why: format!("{finding}: {}", finding.remedy()),
         }),
-        Weight::Failure if starting && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure if waits && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
         Weight::Failure => Verdict::Fails(finding.to_string()),
     }
 }

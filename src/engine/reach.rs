@@ -51,6 +51,7 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let deadline = Instant::now() + job.timeout;
     let mut seen = Observed::nothing(job.world.clock.now());
     seen.identity = sign_in(job.world, job.policy).await?;
+    seen.run.waits = true;
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
     let mut outcome = Outcome::NothingToDo;
