@@ -199,12 +199,13 @@ fn runs_terraform(command: &str) -> bool {
 
 fn page(needed: &BTreeMap<&str, BTreeSet<&str>>) -> String {
     let mut page = String::from(
-        "# Permissions\n\nWhat each command asks of AWS, recorded while it ran in the sandbox, as a policy that allows just \
-         that. Put your own values in place of `${region}`, `${account}`, `${name}` (the platform's name) and `${zone_id}`. \
-         Terraform makes roles for two of them: `terraform/policies/viewer.json.tftpl` is enough for `status`, `health` \
-         and `why`, `operator.json.tftpl` for `up` from standby and `down` too. What runs Terraform (`deploy`, \
-         `power-down`, `destroy`, and `up` from powered-down) also needs what Terraform does: \
-         `deployer.json.tftpl`.\n\n`cost`, `config`, `init`, `sandbox`, `completions` and `man` ask nothing of AWS.\n",
+        "# Permissions\n\n\
+         What each command asks of AWS, recorded while it ran in the sandbox, as a policy that allows just that. Put your\n\
+         own values in place of `${region}`, `${account}`, `${name}` (the platform's name) and `${zone_id}`.\n\n\
+         Terraform's own policies are ready to attach: `terraform/policies/viewer.json.tftpl` is enough for `status`,\n\
+         `health` and `why`, `operator.json.tftpl` also for `down`, and for `up` from standby. What runs Terraform\n\
+         (`deploy`, `power-down`, `destroy`, and `up` from powered-down) needs `deployer.json.tftpl` besides.\n\n\
+         `cost`, `config`, `init`, `sandbox`, `completions` and `man` ask nothing of AWS.\n",
     );
     for (command, actions) in needed {
         let text = serde_json::to_string_pretty(&policy(actions)).expect("JSON");

@@ -2,6 +2,7 @@
 //!
 //! `TRANSCRIPTS=overwrite cargo test --test it transcripts` writes what it prints now into the files.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -95,7 +96,7 @@ pub(crate) fn played(page: &str, desk: &Desk, wanted: impl Fn(&str) -> bool) -> 
                 fresh.push('\n');
             }
             if said.code != 0 {
-                fresh.push_str(&format!("? {}\n", said.code));
+                let _ = writeln!(fresh, "? {}", said.code);
             }
             if lines.peek().is_some_and(|line| line.starts_with("$ ")) {
                 fresh.push('\n');
