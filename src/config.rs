@@ -13,6 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
@@ -181,11 +183,11 @@ impl Config {
     /// What the probes look at.
     pub fn sight(&self) -> Result<Sight, ConfigError> {
         Ok(Sight {
-            host: self.host()?.clone(),
             https_port: self.https_port,
             dns_servers: self.dns_servers.clone(),
             dns_port: self.dns_port,
             limits: Limits::default(),
+            ..Sight::of(self.host()?.clone())
         })
     }
 
@@ -202,15 +204,17 @@ impl Config {
     }
 
     /// The user's own roots, from `[tls] ca_file`.
-    pub fn private_roots(&self) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, ConfigError> {
-        use rustls::pki_types::pem::PemObject;
-        let Some(path) = &self.ca_file else { return Ok(Vec::new()) };
-        let unreadable = |why: String| ConfigError::Roots { path: path.clone(), why };
-        let roots: Vec<_> = rustls::pki_types::CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|e| unreadable(e.to_string()))?;
-        if roots.is_empty() { Err(unreadable("there is no certificate in it".into())) } else { Ok(roots) }
+    pub fn private_roots(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+        self.ca_file.as_deref().map_or(Ok(Vec::new()), roots_in)
     }
+}
+
+/// The certificates in a PEM file.
+pub fn roots_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let unreadable = |why: String| ConfigError::Roots { path: path.to_owned(), why };
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let roots: Vec<_> = read.map_err(|e| unreadable(e.to_string()))?;
+    if roots.is_empty() { Err(unreadable("there is no certificate in it".into())) } else { Ok(roots) }
 }
 
 /// What has been found so far.

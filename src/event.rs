@@ -12,9 +12,12 @@ use crate::domain::changes::{Changes, Wanted};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
+use crate::domain::ladder::{Climbed, ladder};
 use crate::domain::level::{Goal, Level};
+use crate::domain::meeting::{Finding, Proof, Weight};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
+use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::said::Said;
 use crate::domain::seconds;
 use crate::domain::status::Status;
@@ -75,6 +78,20 @@ pub enum Event {
         #[serde(flatten)]
         said: Said,
     },
+    /// A phase of a rehearsal begins.
+    PhaseStarted {
+        phase: Phase,
+        number: usize,
+        of: usize,
+    },
+    PhaseFinished {
+        phase: Phase,
+        number: usize,
+        #[serde(flatten)]
+        grade: Grade,
+        #[serde(serialize_with = "seconds")]
+        took: Duration,
+    },
     /// Somebody is asked, and the work waits for the answer.
     Question {
         question: String,
@@ -124,11 +141,15 @@ impl Event {
             Self::ServiceSaid { .. } => "A line of the ECS service's own diary.",
             Self::ChangesPlanned { .. } => "What Terraform would change, before anything is changed.",
             Self::TerraformSaid { .. } => "What Terraform reports while it works.",
+            Self::PhaseStarted { .. } => "A phase of `test-platform` begins.",
+            Self::PhaseFinished { .. } => {
+                "How a phase of `test-platform` came out: `good`, `warned`, `bad`, `unseen` or `skipped`."
+            }
             Self::Question { .. } => "Somebody is asked; the work waits for the answer.",
             Self::Warning { .. } => "Something that is not wrong yet.",
             Self::Note { .. } => "A sentence worth telling while the work goes on.",
             Self::Answer(_) => {
-                "What was asked for. `answer` says which: `status`, `health`, `why`, `settled`, `costs`, `config`, `stories` or `text`."
+                "What was asked for. `answer` says which: `status`, `health`, `probe`, `rehearsal`, `why`, `settled`, `costs`, `config`, `stories` or `text`."
             }
             Self::Finished { .. } => "Last, when the job was done, whatever its answer.",
             Self::Failed { .. } => "Last, when the job could not be done: what, why, and what to do next.",
@@ -142,6 +163,7 @@ impl Event {
                 Some(Level::Running.name())
             }
             Self::Answer(answer) if let Answer::Status(status) = answer.as_ref() => Some(status.standing.name()),
+            Self::Answer(answer) if let Answer::Rehearsal(rehearsal) = answer.as_ref() => Some(rehearsal.left),
             Self::Answer(answer) if let Answer::Settled(settled) = answer.as_ref() => Some(settled.level.name()),
             _ => None,
         }
@@ -155,6 +177,8 @@ impl Event {
 pub enum Answer {
     Status(Status),
     Health(Health),
+    Probe(Probe),
+    Rehearsal(Rehearsal),
     Why(Why),
     /// What a deployment, a power-down or a removal has come to.
     Settled(Settled),
@@ -193,6 +217,90 @@ pub struct Judged {
     pub evidence: String,
     /// What to do about it; empty when it holds.
     pub next: Vec<String>,
+}
+
+/// What a probe of a deployment has found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Probe {
+    pub url: String,
+    pub levels: [Climbed; 4],
+    /// What stands in the way of a meeting, or of proving it.
+    pub finding: Option<Told>,
+    pub warnings: Vec<Told>,
+    pub proof: Proof,
+}
+
+impl Probe {
+    pub fn of(url: String, proof: Proof) -> Self {
+        Self {
+            url,
+            levels: ladder(&proof),
+            finding: proof.finding.as_ref().map(Told::from),
+            warnings: proof.warnings.iter().map(Told::from).collect(),
+            proof,
+        }
+    }
+}
+
+/// A finding with what it means and what to do about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    #[serde(flatten)]
+    pub finding: Finding,
+    pub weight: Weight,
+    pub sentence: &'static str,
+    pub remedy: &'static str,
+}
+
+impl From<&Finding> for Told {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            finding: finding.clone(),
+            weight: finding.weight(),
+            sentence: finding.code.sentence(),
+            remedy: finding.remedy(),
+        }
+    }
+}
+
+/// A rehearsal of the whole platform.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsal {
+    pub platform: String,
+    pub url: String,
+    pub began: Timestamp,
+    #[serde(serialize_with = "seconds")]
+    pub took: Duration,
+    /// Where the platform stood before, and where it stands now.
+    pub found: &'static str,
+    pub left: &'static str,
+    /// Whether it was left as it was found, or as was asked for.
+    pub restored: bool,
+    pub phases: Vec<Part>,
+}
+
+/// One phase of a rehearsal, as it came out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    pub phase: Phase,
+    pub number: usize,
+    /// Since the rehearsal began.
+    #[serde(serialize_with = "seconds")]
+    pub after: Duration,
+    #[serde(serialize_with = "seconds")]
+    pub took: Duration,
+    #[serde(flatten)]
+    pub grade: Grade,
+    /// What it was judged from.
+    pub evidence: Vec<String>,
+    /// What to do about it.
+    pub next: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Box<Probe>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogTail>,
 }
 
 /// The root cause of the last failed start.

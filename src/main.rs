@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use meetctl::cli::{Cli, Options};
 use meetctl::clock::Clock;
-use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform};
+use meetctl::command::{self, AtDesk, Command, Context, Desk, OnPlatform, OnStreet, Visit};
 use meetctl::config::{Config, Environment};
-use meetctl::error::{Failure, Kind};
+use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::{Event, Events};
 use meetctl::outside::Outside;
 use meetctl::probe::Sight;
@@ -27,11 +27,12 @@ fn main() -> ExitCode {
 fn begin(cli: &Cli) -> u8 {
     cli.options.log();
     let environment = Environment::of_process();
-    let simulated = cli.options.story().is_some() && matches!(cli.command, Command::OnPlatform(_));
+    let simulated = cli.options.story().is_some() && !matches!(cli.command, Command::AtDesk(_));
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let Ok(runtime) = builder.enable_all().start_paused(simulated).build() else { return Kind::Bug.exit_code() };
     let code = match &cli.command {
         Command::AtDesk(command) => runtime.block_on(at_desk(command, &cli.options, environment)),
+        Command::OnStreet(command) => runtime.block_on(on_street(command, &cli.options, environment)),
         Command::OnPlatform(command) => runtime.block_on(on_platform(command, &cli.options, &environment)),
     };
     runtime.shutdown_background();
@@ -55,6 +56,43 @@ async fn at_desk(command: &AtDesk, options: &Options, environment: Environment) 
         desk.say.finish(command.run(&desk))
     };
     render::tell(work, said, &look, Clock::system()).await
+}
+
+async fn on_street(command: &OnStreet, options: &Options, environment: Environment) -> u8 {
+    let look = options.look(&environment);
+    let opened = Outside::street(options, &environment);
+    let clock = opened.as_ref().map_or_else(|_| Clock::system(), |outside| outside.world.clock);
+    let (say, said) = Events::new(clock);
+    let work = async {
+        say.emit(Event::hello(options.story().is_some()));
+        let outside = match opened {
+            Ok(opened) => opened,
+            Err(failure) => return say.finish(Err(failure)),
+        };
+        let keep = outside.keeper();
+        let stop = CancellationToken::new();
+        let visit = Visit { street: outside.world, environment, say, stop, timeout: options.timeout };
+        let result = heeding(&visit.stop, &visit.say, command.run(&visit)).await;
+        let kept = keep();
+        visit.say.finish(result.and_then(|outcome| kept.map(|()| outcome)))
+    };
+    let pace = options.story().and_then(|_| options.pace());
+    paced(pace, render::tell(work, said, &look, clock)).await
+}
+
+/// Works, and passes signals on meanwhile.
+async fn heeding(
+    stop: &CancellationToken,
+    say: &Events,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let asked = Asked::default();
+    let result = tokio::select! {
+        biased;
+        result = work => result,
+        never = asked.listen(stop, say) => match never {},
+    };
+    asked.named(result)
 }
 
 async fn on_platform(command: &OnPlatform, options: &Options, environment: &Environment) -> u8 {
@@ -81,15 +119,10 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
             config,
             say,
         };
-        let asked = Asked::default();
-        let result = tokio::select! {
-            biased;
-            result = command.run(&cx) => result,
-            never = asked.listen(&cx.stop, &cx.say) => match never {},
-        };
+        let result = heeding(&cx.stop, &cx.say, command.run(&cx)).await;
         // What has happened in the sandbox has happened, however the job ended.
         let kept = keep();
-        cx.say.finish(asked.named(result).and_then(|outcome| kept.map(|()| outcome)))
+        cx.say.finish(result.and_then(|outcome| kept.map(|()| outcome)))
     };
     let pace = options.story().and_then(|_| options.pace());
     paced(pace, render::tell(work, said, &options.look(environment), clock)).await
@@ -101,7 +134,8 @@ async fn open(options: &Options, environment: &Environment) -> Result<(Config, S
         Some(_) => Config::sandbox(),
         None => Config::load(&options.flags, environment)?,
     };
-    let sight = config.sight()?;
+    let token = command::token(None, environment)?;
+    let sight = Sight { token, ..config.sight()? };
     // A second installation is refused, and changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outside = Outside::open(options, &config, environment).await?;

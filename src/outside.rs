@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::Options;
 use crate::clock::Clock;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, roots_in};
 use crate::domain::name::Names;
 use crate::error::{Failure, Kind};
 use crate::world::aws::{self, Settings};
@@ -13,11 +13,11 @@ use crate::world::net::Internet;
 use crate::world::sandbox::store::{Store, StoreError};
 use crate::world::sandbox::{Handle, Story, world};
 use crate::world::terraform::{self, Program};
-use crate::world::{Trust, World};
+use crate::world::{Street, Trust, World};
 
 /// A world, and what is to be kept of it when the command is over.
-pub struct Outside {
-    pub world: World,
+pub struct Outside<W = World> {
+    pub world: W,
     played: Option<(Store, Handle)>,
 }
 
@@ -35,9 +35,31 @@ impl Outside {
         let (world, handle) = world(story, saved, seed.unwrap_or(0));
         Ok(Self { world, played: Some((store, handle)) })
     }
+}
 
+impl Outside<Street> {
+    /// The way to any deployment: needs no configuration and no account.
+    pub fn street(options: &Options, environment: &Environment) -> Result<Self, Failure> {
+        if let Some(name) = options.story() {
+            let Outside { world, played } = Outside::play(story(name)?, options.seed, environment)?;
+            return Ok(Self { world: world.into(), played });
+        }
+        let given = options.flags.ca_file.as_ref().map(PathBuf::from);
+        let roots = match given.or_else(|| environment.path("MEETCTL_CA_FILE")) {
+            Some(path) => roots_in(&path)?,
+            None => Vec::new(),
+        };
+        let trust = Trust::browsers().and_private(roots);
+        Ok(Self {
+            world: Street { net: Box::new(Internet), clock: Clock::system(), trust, seed: seed() },
+            played: None,
+        })
+    }
+}
+
+impl<W> Outside<W> {
     /// What keeps the story for the next command.
-    pub fn keeper(&self) -> impl Fn() -> Result<(), Failure> + use<> {
+    pub fn keeper(&self) -> impl Fn() -> Result<(), Failure> + use<W> {
         let played = self.played.clone();
         move || match &played {
             Some((store, handle)) => Ok(store.save(&handle.saved())?),
@@ -90,9 +112,13 @@ async fn real(config: &Config, environment: &Environment) -> Result<World, Failu
         net: Box::new(Internet),
         clock: Clock::system(),
         trust: Trust::browsers().and_private(config.private_roots()?),
-        // The standard library's hash keys are random for each process.
-        seed: RandomState::new().hash_one(std::process::id()),
+        seed: seed(),
     })
+}
+
+/// The standard library's hash keys are random for each process.
+fn seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 fn folder(found: Option<PathBuf>, variable: &str) -> Result<PathBuf, Failure> {

@@ -1,11 +1,11 @@
 //! `health`: every condition of `running`, judged now.
 
-use super::Context;
+use super::{Context, unanswered, unless_stopped};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
 use crate::domain::observed::Observed;
-use crate::engine::{Look, observe, sign_in};
-use crate::error::{Failure, Outcome, advice};
+use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
+use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Health, Judged};
 
 /// Judge every condition of `running` now, each with evidence and what to do
@@ -41,9 +41,11 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let asked = args.conditions();
     let started = tokio::time::Instant::now();
     let mut seen = Observed::nothing(cx.world.clock.now());
-    seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    let seen = observe(&cx.world, &cx.sight, &Look::at_all(&cx.policy), seen, &cx.stop).await;
-    let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, cx)).collect();
+    seen.identity = unless_stopped(&cx.stop, sign_in(&cx.world, &cx.policy)).await?;
+    let look = if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.policy) } else { Look::everything() };
+    let looking = observe(&cx.world, &cx.sight, &look, seen, &cx.stop);
+    let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
+    let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.policy)).collect();
     let outcome = args.outcome(&judged);
     cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
     Ok(outcome)
@@ -67,14 +69,4 @@ impl Args {
             Outcome::Done
         }
     }
-}
-
-fn judge(condition: Condition, seen: &Observed, cx: &Context) -> Judged {
-    let verdict = condition.judge(seen, &cx.policy);
-    let next = match &verdict {
-        Verdict::Holds | Verdict::Warns(_) => Vec::new(),
-        Verdict::Waits(_) | Verdict::Fails(_) => condition.next(seen),
-        Verdict::Unseen(unseen) => vec![advice(unseen.because).to_owned()],
-    };
-    Judged { condition, sentence: condition.to_string(), verdict, evidence: condition.evidence(seen), next }
 }

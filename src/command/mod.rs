@@ -10,12 +10,18 @@ pub mod down;
 pub mod generate;
 pub mod health;
 pub mod init;
+mod load;
 pub mod man;
 pub mod power_down;
+pub mod probe;
 pub mod sandbox;
 pub mod status;
+pub mod test_platform;
+mod token;
 pub mod up;
 pub mod why;
+
+pub use self::token::token;
 
 use std::time::Duration;
 
@@ -28,12 +34,14 @@ use crate::engine::Job;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Events;
 use crate::probe::Sight;
-use crate::world::World;
+use crate::world::{Street, World};
 
 #[derive(Subcommand)]
 pub enum Command {
     #[command(flatten)]
     OnPlatform(OnPlatform),
+    #[command(flatten)]
+    OnStreet(OnStreet),
     #[command(flatten)]
     AtDesk(AtDesk),
 }
@@ -51,7 +59,14 @@ pub enum OnPlatform {
     Status(status::Args),
     #[command(visible_alias = "check")]
     Health(health::Args),
+    TestPlatform(test_platform::Args),
     Why(why::Args),
+}
+
+/// What looks at a deployment from outside, whoever's it is.
+#[derive(Subcommand)]
+pub enum OnStreet {
+    Probe(probe::Args),
 }
 
 /// What needs no platform.
@@ -84,6 +99,17 @@ pub struct Context {
     pub timeout: Option<Duration>,
     /// Whether to wait for the proof.
     pub wait: bool,
+}
+
+/// All that a command on the street may use.
+pub struct Visit {
+    pub street: Street,
+    pub environment: Environment,
+    pub say: Events,
+    /// Cancelled when the user asks to stop.
+    pub stop: CancellationToken,
+    /// `--timeout`
+    pub timeout: Option<Duration>,
 }
 
 /// All that a command without a platform may use.
@@ -125,8 +151,17 @@ impl OnPlatform {
             Self::Deploy(args) => Box::pin(deploy::run(args, cx)).await,
             Self::Destroy(args) => Box::pin(destroy::run(args, cx)).await,
             Self::Status(args) => unless_stopped(&cx.stop, Box::pin(status::run(args, cx))).await,
-            Self::Health(args) => unless_stopped(&cx.stop, Box::pin(health::run(args, cx))).await,
+            Self::Health(args) => Box::pin(health::run(args, cx)).await,
+            Self::TestPlatform(args) => Box::pin(test_platform::run(args, cx)).await,
             Self::Why(args) => unless_stopped(&cx.stop, Box::pin(why::run(args, cx))).await,
+        }
+    }
+}
+
+impl OnStreet {
+    pub async fn run(&self, visit: &Visit) -> Result<Outcome, Failure> {
+        match self {
+            Self::Probe(args) => Box::pin(probe::run(args, visit)).await,
         }
     }
 }
@@ -146,15 +181,19 @@ impl AtDesk {
 }
 
 /// A command that changes nothing is dropped as soon as it is asked to stop.
-async fn unless_stopped(
+async fn unless_stopped<T>(
     stop: &CancellationToken,
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::select! {
         biased;
         result = work => result,
-        () = stop.cancelled() => Err(Failure::new(Kind::Interrupted, "stopped before the answer was complete")
-            .because("you asked for it")
-            .next("run the same command again; nothing was changed")),
+        () = stop.cancelled() => Err(unanswered()),
     }
+}
+
+fn unanswered() -> Failure {
+    Failure::new(Kind::Interrupted, "stopped before the answer was complete")
+        .because("you asked for it")
+        .next("run the same command again; nothing was changed")
 }

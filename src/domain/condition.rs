@@ -162,7 +162,9 @@ impl Condition {
             Self::SignedIn => &[Source::Identity],
             Self::ServiceActive => &[Source::Service],
             Self::BalancerActive => &[Source::Balancer, Source::Service],
-            Self::Started | Self::ContainersHealthy | Self::Steady => &[Source::Service, Source::Tasks],
+            Self::Started | Self::ContainersHealthy | Self::Steady | Self::Unprotected | Self::Stopped => {
+                &[Source::Service, Source::Tasks]
+            }
             Self::TargetsHealthy => &[Source::Targets],
             Self::NameResolves => &[Source::Balancer, Source::Record, Source::Names],
             Self::CertificateTrusted => &[Source::Tls],
@@ -170,7 +172,6 @@ impl Condition {
             Self::SignallingWorks => &[Source::Signalling],
             Self::MediaFlows => &[Source::Media],
             Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
-            Self::Unprotected | Self::Stopped => &[Source::Service, Source::Tasks],
             Self::IngressRemoved => &[Source::Balancer],
             Self::StackGone => &[Source::Service, Source::Balancer, Source::Secret, Source::Managed],
             Self::NothingBills => &[Source::Balancer, Source::Tasks, Source::Billed],
@@ -181,12 +182,16 @@ impl Condition {
     pub const fn within(self) -> Duration {
         let seconds = match self {
             Self::SignedIn | Self::ServiceActive | Self::Unprotected => 30,
-            Self::BalancerActive | Self::NameResolves => 300,
+            Self::BalancerActive
+            | Self::NameResolves
+            | Self::MediaFlows
+            | Self::Stopped
+            | Self::IngressRemoved
+            | Self::StackGone
+            | Self::NothingBills => 300,
             Self::Started | Self::ContainersHealthy | Self::TargetsHealthy => 420,
-            Self::CertificateTrusted => 60,
+            Self::CertificateTrusted | Self::Steady => 60,
             Self::PagesServed | Self::SignallingWorks => 120,
-            Self::Steady => 60,
-            Self::MediaFlows | Self::Stopped | Self::IngressRemoved | Self::StackGone | Self::NothingBills => 300,
             Self::RoomsEmpty => 6 * 3600,
         };
         Duration::from_secs(seconds)

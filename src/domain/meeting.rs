@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use super::finding::{Code, Finding, Weight};
+use super::{maybe_seconds, seconds};
 
 /// How far a participant has come; in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -69,6 +70,7 @@ pub struct Passed {
     pub participant: String,
     pub stage: Stage,
     /// Since the beginning of the proof.
+    #[serde(serialize_with = "seconds")]
     pub at: Duration,
 }
 
@@ -78,6 +80,7 @@ pub struct Reached {
     pub participant: String,
     pub address: SocketAddr,
     pub outcome: Answer,
+    #[serde(serialize_with = "maybe_seconds")]
     pub round_trip: Option<Duration>,
     /// How the bridge sees us.
     pub mapped: Option<SocketAddr>,
@@ -115,12 +118,15 @@ pub enum Answer {
 pub struct Secured {
     pub participant: String,
     /// From the answer to the offer until ICE selected a pair.
+    #[serde(serialize_with = "seconds")]
     pub ice: Duration,
     /// From there until DTLS was done.
+    #[serde(serialize_with = "seconds")]
     pub dtls: Duration,
     pub local: SocketAddr,
     pub remote: SocketAddr,
     /// As ICE measures it.
+    #[serde(serialize_with = "maybe_seconds")]
     pub round_trip: Option<Duration>,
 }
 
@@ -135,8 +141,11 @@ pub struct Flow {
     pub reordered: u32,
     pub duplicated: u32,
     /// By RTCP, at the sender.
+    #[serde(serialize_with = "maybe_seconds")]
     pub round_trip: Option<Duration>,
+    #[serde(serialize_with = "maybe_seconds")]
     pub transit_median: Option<Duration>,
+    #[serde(serialize_with = "maybe_seconds")]
     pub transit_p95: Option<Duration>,
 }
 
@@ -161,6 +170,7 @@ pub struct Proof {
     /// The first thing that went wrong; `None` when packets crossed the bridge.
     pub finding: Option<Finding>,
     pub warnings: Vec<Finding>,
+    #[serde(serialize_with = "seconds")]
     pub took: Duration,
     /// How many fresh rooms it took.
     pub tries: u32,

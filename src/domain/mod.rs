@@ -9,12 +9,14 @@ pub mod cost;
 pub mod estimate;
 mod evidence;
 pub mod finding;
+pub mod ladder;
 pub mod level;
 pub mod meeting;
 pub mod name;
 pub mod observed;
 pub mod plan;
 pub mod price;
+pub mod rehearsal;
 pub mod said;
 pub mod status;
 
@@ -25,4 +27,16 @@ mod tests;
 /// How a duration is written for programs: in seconds.
 pub(crate) fn seconds<S: serde::Serializer>(span: &std::time::Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_f64(span.as_secs_f64())
+}
+
+/// The same where there may be none.
+#[expect(clippy::ref_option, reason = "serde's own form")]
+pub(crate) fn maybe_seconds<S: serde::Serializer>(
+    span: &Option<std::time::Duration>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match span {
+        Some(span) => seconds(span, out),
+        None => out.serialize_none(),
+    }
 }

@@ -91,6 +91,11 @@ pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>
 ///
 /// `stop` lets a media proof leave its room before it ends; other looks are simply dropped.
 pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
+    // All looks together are a large future, and every command has one.
+    Box::pin(look_around(world, sight, look, last, stop)).await
+}
+
+async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
     let eyes = Eyes {
         world,
         sight,
@@ -331,12 +336,8 @@ impl Eyes<'_> {
             Ok(door) => door,
             Err(why) => return Reading::Unreadable(why),
         };
-        let ask = Ask {
-            https_port: self.sight.https_port,
-            addresses: vec![door.ip()],
-            expected: self.media_addresses().await,
-            ..Ask::new(self.sight.host.clone())
-        };
+        let expected = self.media_addresses().await;
+        let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
         let World { net, trust, clock, seed, .. } = self.world;
         // Each try has a room of its own.
         let mut chance = ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_nanosecond().cast_unsigned() as u64);

@@ -27,12 +27,24 @@ pub struct Sight {
     /// The port of the zone's own name servers: 53 but for tests.
     pub dns_port: u16,
     pub limits: Limits,
+    /// For deployments that let nobody in without one.
+    pub token: Option<meeting::Token>,
+    /// How large a meeting is held; `None`: two people, of whom one speaks for three seconds.
+    pub load: Option<media::Load>,
 }
 
 impl Sight {
     /// Looks at a host the way a browser does.
     pub fn of(host: Host) -> Self {
-        Self { host, https_port: 443, dns_servers: Vec::new(), dns_port: 53, limits: Limits::default() }
+        Self {
+            host,
+            https_port: 443,
+            dns_servers: Vec::new(),
+            dns_port: 53,
+            limits: Limits::default(),
+            token: None,
+            load: None,
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod costs;
 mod json;
+mod meetings;
 mod plain;
 mod quiet;
+pub mod report;
 pub mod style;
 pub mod table;
 mod tty;

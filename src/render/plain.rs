@@ -60,6 +60,8 @@ impl Plain {
                 }
             }
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
+            // Each phase has plans of its own, and tells itself how it ended.
+            Event::PhaseStarted { .. } | Event::PhaseFinished { .. } => (self.plan, self.waiting) = (None, None),
             Event::Planned { .. }
             | Event::ServiceSaid { .. }
             | Event::ChangesPlanned { .. }

@@ -23,6 +23,8 @@ pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
     match answer {
         Answer::Status(of) => status(of, now, page),
         Answer::Health(of) => health(of, page),
+        Answer::Probe(of) => super::meetings::probe(of, page),
+        Answer::Rehearsal(of) => super::meetings::rehearsal(of, page),
         Answer::Why(of) => why(of, page),
         Answer::Settled(of) => super::costs::settled(of, page),
         Answer::Costs(of) => super::costs::costs(of, page),
@@ -372,7 +374,7 @@ pub(super) fn bare(page: &Page) -> Table {
 }
 
 /// Gives the first columns their widths, and the last one what is left.
-fn fix(table: &mut Table, widths: &[usize]) {
+pub(super) fn fix(table: &mut Table, widths: &[usize]) {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -422,7 +424,7 @@ fn part(label: &str, texts: &[String], page: &Page) -> String {
 }
 
 /// A text that goes on below its own beginning.
-fn hanging(first: &str, rest: &str, text: &str, page: &Page) -> String {
+pub(super) fn hanging(first: &str, rest: &str, text: &str, page: &Page) -> String {
     let room = page.width.saturating_sub(rest.chars().count()).max(20);
     let lines = wrap(&clean(text), room).join(&format!("\n{rest}"));
     format!("{first}{}\n", page.style.commands(&lines))

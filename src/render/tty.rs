@@ -219,6 +219,14 @@ impl Render for Tty {
                     self.say(&self.style.paint(Tone::Dim, &text));
                 }
             }
+            Event::PhaseStarted { .. } | Event::PhaseFinished { .. } => {
+                self.rest();
+                self.plan = None;
+                let tone = if matches!(event.event, Event::PhaseStarted { .. }) { Tone::Strong } else { Tone::Dim };
+                if let Some(text) = words::event(&event.event) {
+                    self.say_line(tone, &words::sentence(&text));
+                }
+            }
             Event::Question { question } => self.say_line(Tone::Strong, &words::clean(question)),
             Event::Warning { message } => {
                 self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)));

@@ -1,5 +1,6 @@
 //! One sentence for each thing; durations, money, times and plurals.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use crate::domain::cost::{Cost, Money};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::{Plan, Step};
+use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::said::Said;
 use crate::error::Outcome;
 use crate::event::Event;
@@ -197,9 +199,28 @@ pub fn event(event: &Event) -> Option<String> {
         Event::ServiceSaid { message, .. } => Some(format!("ECS: {}", clean(message))),
         Event::ChangesPlanned { changes, .. } => Some(changes_planned(changes)),
         Event::TerraformSaid { said } => terraform_said(said),
+        Event::PhaseStarted { phase, number, of } => Some(format!("phase {number} of {of}: {phase}")),
+        Event::PhaseFinished { phase, number, grade, took } => Some(phase_finished(*phase, *number, grade, *took)),
         Event::Question { question } => Some(clean(question)),
         Event::Warning { message } => Some(format!("warning: {}", clean(message))),
         Event::Note { message } => Some(clean(message)),
+    }
+}
+
+/// `phase 3, up: good (4m 10s)`
+fn phase_finished(phase: Phase, number: usize, grade: &Grade, took: Duration) -> String {
+    let why = grade.why().map_or_else(String::new, |why| format!(": {}", clean(why)));
+    format!("phase {number}, {phase}: {}{why} ({})", self::grade(grade).1, duration(took))
+}
+
+/// The symbol and the word of a grade.
+pub fn grade(grade: &Grade) -> (&'static str, &'static str) {
+    match grade {
+        Grade::Good => ("✔", "good"),
+        Grade::Warned(_) => ("!", "warning"),
+        Grade::Bad(_) => ("✘", "failed"),
+        Grade::Unseen(_) => ("?", "unknown"),
+        Grade::Skipped(_) => ("·", "skipped"),
     }
 }
 
@@ -207,7 +228,7 @@ pub fn event(event: &Event) -> Option<String> {
 fn changes_planned(changes: &Changes) -> String {
     let mut text = format!("Terraform's plan: {changes}");
     for change in &changes.resources {
-        text.push_str(&format!("\n  {} {}", change.deed.mark(), clean(&change.address)));
+        let _ = write!(text, "\n  {} {}", change.deed.mark(), clean(&change.address));
     }
     text
 }

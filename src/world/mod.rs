@@ -37,6 +37,21 @@ pub struct World {
     pub seed: u64,
 }
 
+/// What is outside for whoever looks at a deployment that is not its own: no account, only the way there.
+pub struct Street {
+    pub net: Box<dyn Net>,
+    pub clock: Clock,
+    pub trust: Trust,
+    pub seed: u64,
+}
+
+impl From<World> for Street {
+    fn from(world: World) -> Self {
+        let World { net, clock, trust, seed, .. } = world;
+        Self { net, clock, trust, seed }
+    }
+}
+
 /// The AWS account, in the domain's words.
 ///
 /// A reader returns `Ok(None)` when the thing does not exist and `Err` when it could not be read. A writer is

@@ -6,6 +6,7 @@ mod converge;
 mod docs;
 mod layers;
 mod meeting;
+mod power;
 mod probes;
 mod render;
 mod replies;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::name::Host;
+use crate::probe::Sight;
 use crate::probe::meeting::{Names, Policy, Token};
 
 /// Rooms of the probe begin like this, so that nobody counts them as people.
@@ -52,6 +53,24 @@ impl Ask {
         }
     }
 
+    /// What a platform's own proof asks for.
+    pub fn at(sight: &Sight) -> Self {
+        let ask = Self { https_port: sight.https_port, token: sight.token.clone(), ..Self::new(sight.host.clone()) };
+        match &sight.load {
+            Some(load) => ask.under(load),
+            None => ask,
+        }
+    }
+
+    /// A rehearsal under a load, which decides how much may be lost.
+    #[must_use]
+    pub fn under(self, load: &Load) -> Self {
+        let mut ask = self.rehearsal(load.participants, load.room_size, load.lasting);
+        ask.thresholds.loss_failure = load.max_loss;
+        ask.thresholds.loss_warning = ask.thresholds.loss_warning.min(load.max_loss);
+        ask
+    }
+
     /// A load rehearsal: rooms of a given size, everybody speaks.
     #[must_use]
     pub fn rehearsal(mut self, participants: u16, room_size: u16, lasting: Duration) -> Self {
@@ -67,6 +86,16 @@ impl Ask {
         let (all, size) = (usize::from(self.participants.max(2)), usize::from(self.room_size.max(2)));
         if all % size == 1 { all + 1 } else { all }
     }
+}
+
+/// How many people are played in a rehearsal, and how much of what they say may be lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    pub participants: u16,
+    pub room_size: u16,
+    pub lasting: Duration,
+    /// In percent.
+    pub max_loss: f64,
 }
 
 /// Who sends packets.

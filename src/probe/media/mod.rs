@@ -14,6 +14,6 @@ mod talk;
 mod tally;
 mod verdict;
 
-pub use self::ask::{Ask, DtlsRole, Limits, ROOM_PREFIX, Speakers, Thresholds};
+pub use self::ask::{Ask, DtlsRole, Limits, Load, ROOM_PREFIX, Speakers, Thresholds};
 pub use self::discovery::discover;
 pub use self::prove::{prove, prove_patiently};

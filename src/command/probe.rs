@@ -1,0 +1,236 @@
+//! `probe`: prove that a meeting works on any Jitsi deployment, with nothing but its address.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::sleep;
+
+use super::{Visit, load, token};
+use crate::domain::finding::{Code, Weight};
+use crate::domain::meeting::{Proof, Stage};
+use crate::domain::name::Host;
+use crate::error::{Failure, Kind, Outcome};
+use crate::event::{Answer, Events, Probe};
+use crate::probe::media::{Ask, prove};
+use crate::probe::meeting::Policy;
+
+/// Prove that a meeting works on any Jitsi deployment
+///
+/// Two synthetic participants join a throw-away room and hear each other's packets cross the bridge. Needs nothing but
+/// the address: no configuration, no AWS account. Says how far they came: signalling, L1 (packets reach the bridge on
+/// UDP), L2 (ICE and DTLS), L3 (the bridge forwards), each with its figures. They leave the room on every way out,
+/// Ctrl-C included.
+///
+/// Exit code 0 when a meeting works, 8 when it does not, 9 when it cannot be told: the deployment wants a login that the
+/// probe does not have, or this machine has no network.
+///
+/// A deployment with tokens: put one into a file (--token-file) or into `MEETCTL_PROBE_TOKEN`.
+///
+/// Example: `meetctl probe https://meet.example.org --participants 20 --for 60s --max-loss 2%`
+#[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "the comments are help texts, in clap's own style")]
+pub struct Args {
+    /// Where people meet: https://HOST, or https://HOST:PORT
+    url: String,
+
+    /// A file that holds the token to show [env: MEETCTL_PROBE_TOKEN, MEETCTL_PROBE_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Which of the bridge's addresses to try: `public`, `all` (private ones too), or `ip=ADDRESS[,ADDRESS]`
+    #[arg(long, value_name = "WHICH", default_value = "public", value_parser = candidates)]
+    candidates: Policy,
+
+    #[command(flatten)]
+    load: load::Args,
+}
+
+pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
+    let door = Door::read(&args.url)?;
+    let ask = args.ask(&door, visit)?;
+    let street = &visit.street;
+    let mut chance = ChaCha8Rng::seed_from_u64(street.seed ^ street.clock.now().as_nanosecond().cast_unsigned() as u64);
+    let stop = visit.stop.child_token();
+    let tell = |stage| tell(&visit.say, stage, &ask);
+    let mut proving =
+        Box::pin(prove(street.net.as_ref(), &street.trust, &street.clock, &ask, &mut chance, &stop, tell));
+    let limit = visit.timeout.unwrap_or(Duration::MAX);
+    let (proof, late) = tokio::select! {
+        biased;
+        proof = &mut proving => (proof, false),
+        () = sleep(limit) => {
+            stop.cancel();
+            (proving.await, true)
+        }
+    };
+    conclude(proof, &door, late.then_some(limit), visit)
+}
+
+fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) -> Result<Outcome, Failure> {
+    if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
+        let stage = finding.stage.name();
+        return Err(match late {
+            None => Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
+                .because(format!("it had come as far as {stage}; the room has been left"))
+                .next("run the same command again; nothing was changed"),
+            Some(limit) => Failure::new(Kind::TimedOut, format!("no proof of a meeting within {} s", limit.as_secs()))
+                .because(format!("it had come as far as {stage}; the room has been left"))
+                .next("run it again with a longer `--timeout`"),
+        });
+    }
+    let outcome = match proof.finding.as_ref().map(|finding| finding.weight()) {
+        None | Some(Weight::Warning) => Outcome::Done,
+        Some(Weight::NotApplicable) => Outcome::CannotTell,
+        Some(Weight::Failure) => Outcome::Unhealthy,
+    };
+    visit.say.answer(Answer::Probe(Probe::of(door.url(), proof)));
+    Ok(outcome)
+}
+
+impl Args {
+    fn ask(&self, door: &Door, visit: &Visit) -> Result<Ask, Failure> {
+        let token = token::token(self.token_file.as_deref(), &visit.environment)?;
+        let ask =
+            Ask { https_port: door.port, token, candidates: self.candidates.clone(), ..Ask::new(door.host.clone()) };
+        Ok(match self.load.load() {
+            Some(load) => ask.under(&load),
+            None => ask,
+        })
+    }
+}
+
+/// Says how far everybody has come, where people wait for it.
+fn tell(say: &Events, stage: Stage, ask: &Ask) {
+    let all = ask.seats();
+    let news = match stage {
+        Stage::Join => format!("{all} participants are in the room(s)"),
+        Stage::Reach => "the bridge answers on UDP".into(),
+        Stage::Secure => {
+            format!("{all} participants are connected to the bridge; speaking for {} s", ask.limits.speaking.as_secs())
+        }
+        Stage::Connect
+        | Stage::Login
+        | Stage::Request
+        | Stage::Invite
+        | Stage::Accept
+        | Stage::Media
+        | Stage::Leave => return,
+    };
+    say.note(news);
+}
+
+/// Where a deployment's web door is.
+#[derive(Debug, PartialEq, Eq)]
+struct Door {
+    host: Host,
+    port: u16,
+}
+
+impl Door {
+    /// Reads an address as people paste it. A room in it is not entered; what may be secret in it is not repeated.
+    fn read(given: &str) -> Result<Self, Failure> {
+        let wrong = |why: &str| {
+            Failure::new(Kind::Usage, "that is not the address of a Jitsi deployment")
+                .because(why)
+                .next("write it like https://meet.example.org, or https://meet.example.org:8443")
+        };
+        let given = given.trim();
+        let rest = match given.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+            Some(_) => return Err(wrong("only https:// can be probed: browsers give no microphone to anything else")),
+            None => given,
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(wrong("it holds a user name or a password"));
+        }
+        if ["jwt=", "token="].iter().any(|secret| path.to_ascii_lowercase().contains(secret)) {
+            return Err(wrong("it holds a token, which everybody on this machine can see in the list of processes")
+                .next("put the token into a file, and name it with --token-file"));
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => {
+                (host, port.parse().ok().filter(|p| *p > 0).ok_or_else(|| wrong("its port is no port"))?)
+            }
+            None => (authority, 443),
+        };
+        let host = host.trim_end_matches('.').parse().map_err(|_| {
+            wrong("its host is no name with a dot in it; a certificate is checked against a name, not an IP address")
+        })?;
+        Ok(Self { host, port })
+    }
+
+    fn url(&self) -> String {
+        match self.port {
+            443 => format!("https://{}", self.host),
+            port => format!("https://{}:{port}", self.host),
+        }
+    }
+}
+
+fn candidates(given: &str) -> Result<Policy, String> {
+    match given {
+        "public" => Ok(Policy::Public),
+        "all" => Ok(Policy::All),
+        _ => {
+            let list = given.strip_prefix("ip=").ok_or("it is `public`, `all` or `ip=ADDRESS[,ADDRESS]`")?;
+            let addresses: Result<Vec<IpAddr>, _> = list.split(',').map(|one| one.trim().parse::<IpAddr>()).collect();
+            addresses.map(Policy::Only).map_err(|_| "after `ip=` come IP addresses, separated by commas".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_people_paste_them() {
+        for (given, url) in [
+            ("https://meet.example.org", "https://meet.example.org"),
+            ("https://meet.example.org/", "https://meet.example.org"),
+            ("HTTPS://meet.example.org./SomeRoom?x=1#config.y=2", "https://meet.example.org"),
+            ("meet.example.org", "https://meet.example.org"),
+            ("https://meet.example.org:8443/a/b", "https://meet.example.org:8443"),
+            (" https://meet.example.org:443 ", "https://meet.example.org"),
+        ] {
+            assert_eq!(Door::read(given).expect(given).url(), url);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_and_not_repeated() {
+        for given in [
+            "",
+            "https://",
+            "http://meet.example.org",
+            "wss://meet.example.org",
+            "https://ana:hunter2@meet.example.org",
+            "https://meet.example.org/room?jwt=hunter2.x.y",
+            "https://meet.example.org/room#JWT=hunter2",
+            "https://meet.example.org:0",
+            "https://meet.example.org:70000",
+            "https://203.0.113.10",
+            "https://[2001:db8::1]",
+            "https://localhost",
+        ] {
+            let failure = Door::read(given).expect_err(given);
+            assert_eq!(failure.kind, Kind::Usage, "{given}");
+            assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn candidates_to_try() {
+        assert_eq!(candidates("public"), Ok(Policy::Public));
+        assert_eq!(candidates("all"), Ok(Policy::All));
+        let two = ["203.0.113.10", "2001:db8::1"].map(|a| a.parse().expect("an address")).to_vec();
+        assert_eq!(candidates("ip=203.0.113.10, 2001:db8::1"), Ok(Policy::Only(two)));
+        for wrong in ["", "private", "ip=", "ip=nowhere", "203.0.113.10"] {
+            assert!(candidates(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A proof as a ladder: signalling, then the three levels, each with its figures in one line.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::condition::addresses;
+use super::meeting::{Answer, Proof, Stage};
+
+/// What a proof climbs; each rung stands on the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// From the host name to the bridge's invitation.
+    Signalling,
+    /// L1: packets travel to the bridge and back on UDP.
+    Reach,
+    /// L2: ICE and DTLS are up.
+    Secure,
+    /// L3: the bridge forwards.
+    Media,
+}
+
+/// How far a rung was climbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Climb {
+    Shown,
+    Failed,
+    /// Nobody got there.
+    NotReached,
+}
+
+/// One rung with what was measured on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Climbed {
+    pub level: Rung,
+    pub result: Climb,
+    pub figures: String,
+}
+
+impl Rung {
+    pub const ALL: [Self; 4] = [Self::Signalling, Self::Reach, Self::Secure, Self::Media];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signalling => "signalling",
+            Self::Reach => "L1 reach",
+            Self::Secure => "L2 secure",
+            Self::Media => "L3 media",
+        }
+    }
+
+    /// The rung on which a stage is passed.
+    pub const fn of(stage: Stage) -> Self {
+        match stage {
+            Stage::Connect | Stage::Login | Stage::Request | Stage::Join | Stage::Invite => Self::Signalling,
+            Stage::Reach => Self::Reach,
+            Stage::Accept | Stage::Secure => Self::Secure,
+            Stage::Media | Stage::Leave => Self::Media,
+        }
+    }
+
+    fn figures(self, proof: &Proof) -> String {
+        match self {
+            Self::Signalling => signalling(proof),
+            Self::Reach => reach(proof),
+            Self::Secure => secure(proof),
+            Self::Media => media(proof),
+        }
+        .unwrap_or_default()
+    }
+}
+
+/// Every rung of a proof.
+pub fn ladder(proof: &Proof) -> [Climbed; 4] {
+    let broke = proof.finding.as_ref().map(|finding| Rung::of(finding.stage));
+    Rung::ALL.map(|level| {
+        let result = match broke {
+            Some(broke) if level > broke => Climb::NotReached,
+            Some(broke) if level == broke => Climb::Failed,
+            Some(_) | None => Climb::Shown,
+        };
+        Climbed { level, result, figures: level.figures(proof) }
+    })
+}
+
+fn signalling(proof: &Proof) -> Option<String> {
+    let last = proof.stages.iter().filter(|p| p.stage <= Stage::Invite).max_by_key(|p| p.stage)?.stage;
+    let at = proof.passed(last)?;
+    Some(match last {
+        Stage::Invite => format!("joined and invited after {}", millis(at)),
+        other => format!("as far as {} after {}", other.name(), millis(at)),
+    })
+}
+
+fn reach(proof: &Proof) -> Option<String> {
+    let answered = proof.reached.iter().filter(|r| r.outcome == Answer::Answered);
+    let best = answered.filter_map(|r| Some((r.round_trip?, r.address))).min();
+    let tried = proof.tried();
+    match best {
+        Some((took, address)) => Some(format!("{address} answers in {}", millis(took))),
+        None if !tried.is_empty() => Some(format!("tried {}", addresses(&tried))),
+        None if !proof.left_out.is_empty() => Some(format!("left out {}", proof.left_out.join(", "))),
+        None => None,
+    }
+}
+
+fn secure(proof: &Proof) -> Option<String> {
+    let slowest = proof.secured.iter().max_by_key(|s| s.ice + s.dtls)?;
+    let round_trip = slowest.round_trip.map_or_else(String::new, |time| format!(", round trip {}", millis(time)));
+    Some(format!("ICE in {}, DTLS in {}{round_trip}", millis(slowest.ice), millis(slowest.dtls)))
+}
+
+fn media(proof: &Proof) -> Option<String> {
+    let sum = |of: fn(&super::meeting::Flow) -> u32| proof.flows.iter().map(|f| u64::from(of(f))).sum::<u64>();
+    let (sent, received, reordered) = (sum(|f| f.sent), sum(|f| f.received), sum(|f| f.reordered));
+    let worst = proof.flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss()))?;
+    let transit = |of: fn(&super::meeting::Flow) -> Option<Duration>| proof.flows.iter().filter_map(of).max();
+    let mut parts = vec![match proof.flows.len() {
+        1 => format!("{received} of {sent} packets, {:.1} % lost", worst.loss()),
+        streams => format!(
+            "{received} of {sent} packets in {streams} streams, worst {} to {}: {:.1} % lost",
+            worst.from,
+            worst.to,
+            worst.loss()
+        ),
+    }];
+    parts.extend((reordered > 0).then(|| format!("{reordered} out of order")));
+    parts.extend(transit(|f| f.transit_median).map(|median| {
+        let p95 = transit(|f| f.transit_p95).map_or_else(String::new, |p95| format!(" (p95 {})", millis(p95)));
+        format!("{} through the bridge{p95}", millis(median))
+    }));
+    Some(parts.join(", "))
+}
+
+/// Whole milliseconds, and tenths below ten.
+fn millis(span: Duration) -> String {
+    let millis = span.as_secs_f64() * 1000.0;
+    if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::finding::{Code, Finding};
+    use crate::domain::meeting::{Flow, Passed};
+
+    #[test]
+    fn a_ladder_ends_where_it_broke() {
+        let results = |proof: &Proof| ladder(proof).map(|c| c.result);
+        use Climb::*;
+        assert_eq!(results(&Proof::default()), [Shown; 4]);
+        for &code in Code::ALL {
+            let proof = Proof { finding: Some(Finding::new(code)), ..Proof::default() };
+            let failed = results(&proof).iter().filter(|r| **r == Failed).count();
+            assert_eq!(failed, 1, "{code}");
+        }
+        let proof = Proof { finding: Some(Finding::new(Code::UdpBlocked)), ..Proof::default() };
+        assert_eq!(results(&proof), [Shown, Failed, NotReached, NotReached]);
+    }
+
+    #[test]
+    fn figures_are_sums_and_worsts() {
+        let flow = |from: &str, lost: u32| Flow {
+            from: from.into(),
+            to: "c".into(),
+            sent: 200,
+            received: 200 - lost,
+            lost,
+            reordered: 1,
+            duplicated: 0,
+            round_trip: None,
+            transit_median: Some(Duration::from_micros(2_300)),
+            transit_p95: Some(Duration::from_millis(31)),
+        };
+        let proof = Proof {
+            stages: vec![Passed { participant: "a".into(), stage: Stage::Login, at: Duration::from_millis(80) }],
+            flows: vec![flow("a", 0), flow("b", 20)],
+            ..Proof::default()
+        };
+        let [signalling, .., media] = ladder(&proof).map(|c| c.figures);
+        assert_eq!(signalling, "as far as login after 80 ms");
+        assert_eq!(
+            media,
+            "380 of 400 packets in 2 streams, worst b to c: 10.0 % lost, 2 out of order, 2.3 ms through the bridge \
+             (p95 31 ms)"
+        );
+    }
+}

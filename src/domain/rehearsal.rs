@@ -1,0 +1,100 @@
+//! The ten phases of a rehearsal, and how each can come out.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::condition::Verdict;
+
+/// What a rehearsal does, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Prerequisites,
+    Status,
+    Up,
+    Health,
+    Certificate,
+    Https,
+    Meeting,
+    StatusUp,
+    Down,
+    NothingLeft,
+}
+
+impl Phase {
+    pub const ALL: [Self; 10] = [
+        Self::Prerequisites,
+        Self::Status,
+        Self::Up,
+        Self::Health,
+        Self::Certificate,
+        Self::Https,
+        Self::Meeting,
+        Self::StatusUp,
+        Self::Down,
+        Self::NothingLeft,
+    ];
+
+    /// From 1 to 10.
+    pub fn number(self) -> usize {
+        Self::ALL.iter().position(|phase| *phase == self).map_or(0, |at| at + 1)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prerequisites => "prerequisites",
+            Self::Status => "status",
+            Self::Up => "up",
+            Self::Health => "health",
+            Self::Certificate => "certificate",
+            Self::Https => "HTTPS",
+            Self::Meeting => "meeting",
+            Self::StatusUp => "status, running",
+            Self::Down => "down",
+            Self::NothingLeft => "nothing left running",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a phase came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "grade", content = "why", rename_all = "snake_case")]
+pub enum Grade {
+    Good,
+    /// Good, and there is something to say about it.
+    Warned(String),
+    Bad(String),
+    /// Could not be judged.
+    Unseen(String),
+    /// Was not done, or not to its end.
+    Skipped(String),
+}
+
+impl Grade {
+    /// What it says besides its name.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Good => None,
+            Self::Warned(why) | Self::Bad(why) | Self::Unseen(why) | Self::Skipped(why) => Some(why),
+        }
+    }
+}
+
+/// What does not hold after a whole rehearsal is bad, whether or not waiting might have helped.
+impl From<Verdict> for Grade {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Holds => Self::Good,
+            Verdict::Warns(why) => Self::Warned(why),
+            Verdict::Waits(why) | Verdict::Fails(why) => Self::Bad(why),
+            Verdict::Unseen(why) => Self::Unseen(why.to_string()),
+        }
+    }
+}
