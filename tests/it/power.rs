@@ -171,13 +171,7 @@ mod converging {
         fn of(story: Story) -> Self {
             let (world, _) = sandbox::world(story, None, 7);
             let (say, _) = Events::new(world.clock);
-            let sight = Sight {
-                host: sandbox::HOST.parse().expect("a host"),
-                https_port: 443,
-                dns_servers: Vec::new(),
-                dns_port: 53,
-                limits: meetctl::probe::Limits::default(),
-            };
+            let sight = Sight::of(sandbox::HOST.parse().expect("a host"));
             let policy = Policy {
                 account: None,
                 session: Duration::from_hours(3),
