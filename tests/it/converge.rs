@@ -47,13 +47,14 @@ impl Setup {
         let Self { policy, sight } = self;
         let timeout = Duration::from_mins(25);
         let job = Job { world, sight, policy, say: &say, stop, timeout, shown: None, wait: true };
-        engine::reach(job, to).await
+        Box::pin(engine::reach(job, to)).await
     }
 
     async fn look(&self, world: &World) -> Observed {
         let mut seen = Observed::nothing(world.clock.now());
         seen.identity = world.cloud.identity().await.map(Some).into();
-        engine::observe(world, &self.sight, &Look::at_all(&self.policy), seen, &CancellationToken::new()).await
+        Box::pin(engine::observe(world, &self.sight, &Look::at_all(&self.policy), seen, &CancellationToken::new()))
+            .await
     }
 
     /// Judges every condition of the goal on a fresh look, and compares that with what is true.

@@ -17,7 +17,7 @@ use meetctl::world::sandbox::{self, Handle, Saved, Story, Tally};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::transcripts::{Desk, difference, overwrites, played};
+use crate::transcripts::{Bare, Desk, difference, overwrites, played};
 
 const HOW: &str = "write it anew: TRANSCRIPTS=overwrite cargo test --test it docs";
 
@@ -64,10 +64,29 @@ fn every_console_block_shows_what_the_program_prints() {
     for page in pages() {
         let kept = fs::read_to_string(&page).expect("a readable page");
         // Commands on a real platform are for people; those in the sandbox run here.
-        let fresh = played(&kept, &Desk::new(), |command| command.starts_with("meetctl --sandbox"));
+        let fresh = played(&kept, &Desk::new(), Bare::Kept, |command| command.starts_with("meetctl --sandbox"));
         wrong.extend(settle(&page, &fresh).err());
     }
     assert!(wrong.is_empty(), "{}\n{HOW}", wrong.join("\n"));
+}
+
+/// A row of a table such as "| `meetctl --sandbox=image-gone up` | what it is | 8 |": the command and its exit code.
+fn promised(row: &str) -> Option<(&str, i32)> {
+    let command = row.strip_prefix("| `")?.split_once('`')?.0;
+    let code = row.trim_end().strip_suffix('|')?.rsplit('|').next()?.trim().parse().ok()?;
+    command.starts_with("meetctl --sandbox").then_some((command, code))
+}
+
+#[test]
+fn every_exit_code_in_a_table_is_right() {
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a readable page");
+        let desk = Desk::new();
+        for (command, code) in text.lines().filter_map(promised) {
+            let said = desk.run(command);
+            assert_eq!(said.code, code, "{}: {command}: {}", page.display(), said.text);
+        }
+    }
 }
 
 #[test]
@@ -91,6 +110,7 @@ const EXERCISED: &[(&str, &[(Story, &str)])] = &[
     ("up", &[(Story::Standby, "up"), (Story::CrashLoop, "up")]),
     ("down", &[(Story::Running, "down"), (Story::Meeting, "down --cut-meetings")]),
     ("power-down", &[(Story::Running, "power-down --yes"), (Story::LeftoverBalancer, "power-down --yes")]),
+    ("test-platform", &[(Story::Standby, "test-platform --yes"), (Story::Running, "test-platform --yes")]),
     ("deploy", &[(Story::Fresh, "deploy --yes")]),
     (
         "destroy",
@@ -199,12 +219,14 @@ fn runs_terraform(command: &str) -> bool {
 
 fn page(needed: &BTreeMap<&str, BTreeSet<&str>>) -> String {
     let mut page = String::from(
-        "# Permissions\n\nWhat each command asks of AWS, recorded while it ran in the sandbox, as a policy that allows just \
-         that. Put your own values in place of `${region}`, `${account}`, `${name}` (the platform's name) and `${zone_id}`. \
-         Terraform makes roles for two of them: `terraform/policies/viewer.json.tftpl` is enough for `status`, `health` \
-         and `why`, `operator.json.tftpl` for `up` from standby and `down` too. What runs Terraform (`deploy`, \
-         `power-down`, `destroy`, and `up` from powered-down) also needs what Terraform does: \
-         `deployer.json.tftpl`.\n\n`cost`, `config`, `init`, `sandbox`, `completions` and `man` ask nothing of AWS.\n",
+        "# Permissions\n\n\
+         What each command asks of AWS, recorded while it ran in the sandbox, as a policy that allows just that. Put your\n\
+         own values in place of `${region}`, `${account}`, `${name}` (the platform's name) and `${zone_id}`.\n\n\
+         Terraform's own policies are ready to attach: `terraform/policies/viewer.json.tftpl` is enough for `status`,\n\
+         `health` and `why`, `operator.json.tftpl` also for `down`, and for `up` and\n\
+         `test-platform` from standby. What runs Terraform\n\
+         (`deploy`, `power-down`, `destroy`, and `up` from powered-down) needs `deployer.json.tftpl` besides.\n\n\
+         `probe`, `cost`, `config`, `init`, `sandbox`, `completions` and `man` ask nothing of AWS.\n",
     );
     for (command, actions) in needed {
         let text = serde_json::to_string_pretty(&policy(actions)).expect("JSON");
@@ -217,9 +239,10 @@ fn page(needed: &BTreeMap<&str, BTreeSet<&str>>) -> String {
 #[tokio::test(start_paused = true)]
 async fn permissions_are_those_that_each_command_was_seen_to_need() {
     let needed = needed().await;
-    for (policy, commands) in
-        [("viewer", &["status", "health", "why"][..]), ("operator", &["status", "health", "why", "up", "down"][..])]
-    {
+    for (policy, commands) in [
+        ("viewer", &["status", "health", "why"][..]),
+        ("operator", &["status", "health", "why", "up", "down", "test-platform"][..]),
+    ] {
         let allowed = allowed(policy);
         for command in commands {
             for action in &needed[command] {
@@ -242,7 +265,7 @@ async fn permissions_are_those_that_each_command_was_seen_to_need() {
 
 #[test]
 fn every_command_on_the_platform_has_its_permissions() {
-    let desk = ["config", "cost", "init", "sandbox", "completions", "man", "generate", "help"];
+    let desk = ["probe", "config", "cost", "init", "sandbox", "completions", "man", "generate", "help"];
     let tree = Cli::command();
     let commands = tree.get_subcommands().map(clap::Command::get_name).filter(|name| !desk.contains(name));
     let exercised: BTreeSet<&str> = EXERCISED.iter().map(|(command, _)| *command).collect();

@@ -2,6 +2,7 @@
 //!
 //! `TRANSCRIPTS=overwrite cargo test --test it transcripts` writes what it prints now into the files.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -72,10 +73,19 @@ impl Desk {
     }
 }
 
+/// What becomes of a command below which nothing is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bare {
+    /// It gets what it prints.
+    Filled,
+    /// The page only wants to say it: its exit code must be right.
+    Kept,
+}
+
 /// A page with every console block as it is when its commands are run now, those that are `wanted`.
 ///
 /// In a block, `$ …` is a command, what follows is what it prints, and a last line `? 8` its exit code unless 0.
-pub(crate) fn played(page: &str, desk: &Desk, wanted: impl Fn(&str) -> bool) -> String {
+pub(crate) fn played(page: &str, desk: &Desk, bare: Bare, wanted: impl Fn(&str) -> bool) -> String {
     let mut fresh = String::new();
     let mut lines = page.lines().peekable();
     while let Some(line) = lines.next() {
@@ -88,16 +98,19 @@ pub(crate) fn played(page: &str, desk: &Desk, wanted: impl Fn(&str) -> bool) -> 
             fresh.push_str(line);
             fresh.push('\n');
             let Some(command) = line.strip_prefix("$ ").filter(|command| wanted(command)) else { continue };
-            while lines.next_if(|line| !line.starts_with("$ ") && !line.starts_with("```")).is_some() {}
+            let mut silent = bare == Bare::Kept;
+            while let Some(line) = lines.next_if(|line| !line.starts_with("$ ") && !line.starts_with("```")) {
+                silent &= line.is_empty() || line.starts_with("? ");
+            }
             let said = desk.run(command);
-            for printed in said.text.lines() {
+            for printed in said.text.lines().filter(|_| !silent) {
                 fresh.push_str(printed.trim_end());
                 fresh.push('\n');
             }
             if said.code != 0 {
-                fresh.push_str(&format!("? {}\n", said.code));
+                let _ = writeln!(fresh, "? {}", said.code);
             }
-            if lines.peek().is_some_and(|line| line.starts_with("$ ")) {
+            if !silent && lines.peek().is_some_and(|line| line.starts_with("$ ")) {
                 fresh.push('\n');
             }
         }
@@ -132,7 +145,7 @@ fn files() -> Vec<PathBuf> {
 /// Plays one file on a desk of its own.
 fn check(file: &Path) -> Result<(), String> {
     let kept = fs::read_to_string(file).expect("a readable file");
-    let fresh = played(&kept, &Desk::new(), |_| true);
+    let fresh = played(&kept, &Desk::new(), Bare::Filled, |_| true);
     if kept == fresh {
         return Ok(());
     }

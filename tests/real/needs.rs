@@ -31,7 +31,7 @@ pub(crate) enum Need {
 
 impl Need {
     /// `None` when it is there; else what is missing and what to install.
-    fn missing(self) -> Option<String> {
+    pub(crate) fn missing(self) -> Option<String> {
         match self {
             Self::Moto => program_missing("python3", "python3-venv").or_else(|| {
                 static MOTO: OnceLock<Option<String>> = OnceLock::new();
