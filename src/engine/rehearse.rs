@@ -315,7 +315,7 @@ fn blank(job: Job<'_>, identity: Reading<Identity>) -> Observed {
 }
 
 async fn look(job: Job<'_>, look: &Look, identity: Reading<Identity>) -> Observed {
-    observe(job.world, job.sight, look, blank(job, identity), job.stop).await
+    Box::pin(observe(job.world, job.sight, look, blank(job, identity), job.stop)).await
 }
 
 /// Credentials, the service and its secret. A load balancer that is powered down is brought back.
@@ -328,7 +328,7 @@ async fn prerequisites(job: Job<'_>, identity: Reading<Identity>) -> Found {
         let judged = judge(condition, &seen, job.policy);
         evidence.extend(Some(judged.evidence.clone()).filter(|e| !e.is_empty()));
         if condition == Condition::BalancerActive && seen.balancer.is_absent() {
-            evidence.push("no load balancer: `up` brings it back".into());
+            evidence.extend(seen.service.present().map(|_| "no load balancer: `up` brings it back".to_owned()));
             continue;
         }
         if is_worse(&judged.verdict, found.grade.as_ref()) {
@@ -389,13 +389,14 @@ async fn status(job: Job<'_>, identity: Reading<Identity>, found: &mut Option<Ob
 fn standing_evidence(standing: &Standing, seen: &Observed) -> Vec<String> {
     let cost = Cost::of(seen);
     let cost = if cost.unknown.is_empty() { format!("{} an hour", cost.per_hour) } else { "cost unknown".into() };
-    let people = Condition::RoomsEmpty.evidence(seen);
-    let people = if people.is_empty() { String::new() } else { format!(", {people}") };
+    let counted = Some(Condition::RoomsEmpty.evidence(seen));
+    let people = counted.filter(|people| seen.live_tasks().next().is_some() && !people.is_empty());
+    let people = people.map_or_else(String::new, |people| format!(", {people}"));
     vec![format!("{}: {cost}{people}", standing.name())]
 }
 
 async fn up(job: Job<'_>) -> Option<Found> {
-    match reach(Job { timeout: STARTING, ..job }, Goal::Running).await {
+    match Box::pin(reach(Job { timeout: STARTING, ..job }, Goal::Running)).await {
         Ok(_) => Some(Found::graded(Grade::Good, vec!["every condition of running holds on a fresh look".into()])),
         Err(failure) if failure.kind == Kind::Interrupted => None,
         Err(failure) => Some(Found::failed(&failure)),
@@ -473,7 +474,7 @@ async fn status_up(job: Job<'_>, identity: Reading<Identity>) -> Found {
 }
 
 async fn down(job: Job<'_>, home: Home, unrestored: &mut Option<Failure>) -> Option<Found> {
-    Some(match restore(job, home).await {
+    Some(match Box::pin(restore(job, home)).await {
         Ok(()) => Found::graded(Grade::Good, vec![format!("{} again", home.goal())]),
         Err(failure) => {
             let found = Found::failed(&failure);

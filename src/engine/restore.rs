@@ -64,14 +64,14 @@ pub(super) async fn restore(job: Job<'_>, home: Home) -> Result<(), Failure> {
     let policy = Policy { meetings, ..job.policy.clone() };
     let job = Job { policy: &policy, wait: true, ..job };
     let stopping = Job { timeout: STOPPING, ..job };
-    if reach(stopping, Goal::AtMostStandby).await? == Outcome::NothingToDo {
+    if Box::pin(reach(stopping, Goal::AtMostStandby)).await? == Outcome::NothingToDo {
         // A start that was cut short may not show yet: it is taken back all the same.
         job.world.cloud.stop().await?;
         sleep(STALE).await;
-        reach(stopping, Goal::AtMostStandby).await?;
+        Box::pin(reach(stopping, Goal::AtMostStandby)).await?;
     }
     if home == Home::PoweredDown {
-        reach(Job { timeout: POWERING_DOWN, ..job }, Goal::AtMostPoweredDown).await?;
+        Box::pin(reach(Job { timeout: POWERING_DOWN, ..job }, Goal::AtMostPoweredDown)).await?;
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) async fn restore(job: Job<'_>, home: Home) -> Result<(), Failure> {
 async fn may_stop(job: Job<'_>) -> Result<Meetings, Failure> {
     let began = Instant::now();
     loop {
-        let seen = survey(job, Goal::AtMostStandby).await?;
+        let seen = Box::pin(survey(job, Goal::AtMostStandby)).await?;
         match Condition::RoomsEmpty.judge(&seen, job.policy) {
             Verdict::Holds | Verdict::Warns(_) => return Ok(Meetings::Respect),
             Verdict::Waits(why) | Verdict::Fails(why) => return Err(left_running(&why)),

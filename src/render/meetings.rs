@@ -94,7 +94,8 @@ pub(super) fn rehearsal(of: &Rehearsal, page: &Page) -> String {
 
 fn text(part: &Part) -> String {
     let why = part.grade.why().map(clean);
-    why.into_iter().chain(part.evidence.iter().map(|line| clean(line))).collect::<Vec<_>>().join("\n")
+    let log = part.log.iter().flat_map(|log| &log.lines).map(|line| format!("│ {}", clean(line)));
+    why.into_iter().chain(part.evidence.iter().map(|line| clean(line))).chain(log).collect::<Vec<_>>().join("\n")
 }
 
 fn tone_of_text(grade: &Grade, text: &str) -> Cell {

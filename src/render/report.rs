@@ -125,13 +125,13 @@ fn findings(of: &Rehearsal, out: &mut String) {
         let _ = writeln!(out, "<p>{}</p>", prose(part.grade.why().unwrap_or_default()));
         let told = part.probe.iter().flat_map(|probe| probe.finding.iter().chain(&probe.warnings));
         told.for_each(|told| code(told, out));
-        list("next", &part.next, out);
         if let Some(log) = part.log.as_ref().filter(|log| !log.lines.is_empty()) {
             let lines: Vec<String> = log.lines.iter().map(|line| escape(line)).collect();
             let container = escape(&log.container);
             let _ =
                 writeln!(out, "<p>The last lines of <code>{container}</code>:</p>\n<pre>{}</pre>", lines.join("\n"));
         }
+        list("next", &part.next, out);
         *out += "</article>\n";
     }
     *out += "</section>\n";

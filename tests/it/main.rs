@@ -8,6 +8,7 @@ mod layers;
 mod meeting;
 mod power;
 mod probes;
+mod rehearsal;
 mod render;
 mod replies;
 mod sandbox;

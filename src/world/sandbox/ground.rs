@@ -105,6 +105,11 @@ impl Handle {
         self.ground.front()
     }
 
+    /// Lets people enter a room of the running task, for so many minutes.
+    pub fn people_join(&self, people: u32, minutes: i64) {
+        self.ground.change(|model, now| model.people_join(people, minutes, now));
+    }
+
     /// What Terraform would change: load balancer, target groups, record.
     pub fn restack<T>(&self, change: impl FnOnce(&mut super::model::Stack) -> T) -> T {
         self.ground.change(|model, _| change(&mut model.stack))

@@ -171,6 +171,13 @@ impl Model {
         }
     }
 
+    /// Puts people into a room of the newest task, from now on.
+    pub fn people_join(&mut self, people: u32, minutes: i64, now: Timestamp) {
+        let Some(task) = self.jobs.last().map(|job| job.id.clone()) else { return };
+        let until = now.saturating_add(jiff::SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
+        self.rooms.push(Room { task, people, from: now, until });
+    }
+
     /// Desired count 1 with a forced new deployment.
     pub fn start(&mut self, now: Timestamp) -> DeploymentId {
         self.settle(now);

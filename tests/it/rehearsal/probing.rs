@@ -1,0 +1,112 @@
+//! `probe`: each story by its code; tokens; two at once.
+
+use meetctl::domain::finding::Code;
+
+use super::*;
+
+const URL: &str = "https://meet.example.org";
+
+#[tokio::test(start_paused = true)]
+async fn each_story_has_its_finding_and_its_exit_code() {
+    use Code::*;
+    for (story, code, finding) in [
+        (Story::Running, 0, None),
+        (Story::OldRelease, 0, None),
+        (Story::Jittery, 0, None),
+        (Story::BridgeRestartsMidway, 0, None),
+        (Story::Lossy, 0, None),
+        (Story::Standby, 8, Some(WebUnreachable)),
+        (Story::PoweredDown, 8, Some(NameUnresolved)),
+        (Story::ExpiredCertificate, 8, Some(TlsFailed)),
+        (Story::WrongName, 8, Some(TlsFailed)),
+        (Story::Https502, 8, Some(ConfigUnreadable)),
+        (Story::NotJitsi, 8, Some(ConfigUnreadable)),
+        (Story::WebsocketOff, 9, Some(WebsocketOff)),
+        (Story::UdpBlocked, 8, Some(UdpBlocked)),
+        (Story::UdpOneWay, 8, Some(UdpBlocked)),
+        (Story::PrivateAddressOnly, 8, Some(PrivateAddressesOnly)),
+        // Without an account nobody knows which address would be right.
+        (Story::WrongAdvertisedAddress, 8, Some(UdpBlocked)),
+        (Story::NoFocus, 8, Some(FocusAbsent)),
+        (Story::NoBridge, 8, Some(NoBridge)),
+        (Story::BridgeDraining, 8, Some(NoBridge)),
+        (Story::DtlsFails, 8, Some(DtlsFailed)),
+        (Story::LobbyForced, 9, Some(LobbyForced)),
+        (Story::AuthRequired, 9, Some(LoginRequired)),
+        (Story::TokenRejected, 9, Some(TokenRequired)),
+        (Story::RoomLimit, 8, Some(RoomFull)),
+    ] {
+        let ran = probe(Stage::of(story), URL, &[], None).await;
+        let found = probed(&ran).finding.as_ref();
+        assert_eq!((ran.code(), found.map(|told| told.finding.code)), (code, finding), "{story}");
+        let shown = plain(&ran.said);
+        if let Some(told) = found {
+            assert!(shown.contains(told.finding.code.as_str()) && shown.contains('→'), "{story}\n{shown}");
+        }
+        ran.has_left();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn levels_in_words_and_in_json() {
+    let ran = probe(Stage::of(Story::Running), URL, &[], None).await;
+    insta::assert_snapshot!("probe-good", plain(&ran.said));
+    let json = serde_json::to_value(probed(&ran)).expect("JSON");
+    let levels: Vec<&str> = json["levels"].as_array().expect("levels").iter().filter_map(|l| l["result"].as_str()).collect();
+    assert_eq!(levels, ["shown"; 4]);
+    assert!(json["proof"]["flows"][0]["transit_median"].as_f64().is_some_and(|s| s < 0.5), "{json}");
+    let ran = probe(Stage::of(Story::UdpBlocked), URL, &[], None).await;
+    insta::assert_snapshot!("probe-udp-blocked", plain(&ran.said));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_lets_in_and_is_never_shown() {
+    let right = "a-token-that-nobody-has";
+    let wrong = "eyJhbGciOiJub25lIn0.c2VjcmV0.hunter2hunter2";
+    for (token, code, finding) in [(right, 0, None), (wrong, 8, Some(Code::TokenRejected))] {
+        let ran = probe(Stage::of(Story::TokenRejected), URL, &[("MEETCTL_PROBE_TOKEN", token)], None).await;
+        let found = probed(&ran).finding.as_ref().map(|told| told.finding.code);
+        assert_eq!((ran.code(), found), (code, finding));
+        assert!(!ran.text().contains(token), "the token is shown");
+        let script = Script { token: Some(token), ..Script::default() };
+        let ran = rehearse(Stage::of(Story::TokenRejected), "", script).await;
+        assert_eq!(ran.code(), code, "{}", plain(&ran.said));
+        assert!(!ran.text().contains(token), "the token is shown");
+        assert!(!meetctl::render::report::page(ran.rehearsal()).contains(token));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, format!("{right}\n")).expect("written");
+    let line = format!("{URL} --token-file {}", file.display());
+    assert_eq!(probe(Stage::of(Story::TokenRejected), &line, &[], None).await.code(), 0);
+    let ran = probe(Stage::of(Story::TokenRejected), &format!("{URL} --token-file /nowhere"), &[], None).await;
+    assert_eq!(ran.code(), 3);
+    assert!(token(Some(Path::new("/nowhere")), &environment(&[])).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_and_a_choice_of_addresses() {
+    let ran = probe(Stage::of(Story::Running), "https://meet.example.org:8443/AnyRoom", &[], None).await;
+    assert_eq!((ran.code(), probed(&ran).url.as_str()), (8, "https://meet.example.org:8443"));
+    let ran = probe(Stage::of(Story::PrivateAddressOnly), &format!("{URL} --candidates all"), &[], None).await;
+    let found = probed(&ran).finding.as_ref().map(|told| told.finding.code);
+    assert_eq!(found, Some(Code::UdpBlocked), "the private address is tried");
+    let ran = probe(Stage::of(Story::Running), &format!("{URL} --candidates ip={BALANCER}"), &[], None).await;
+    assert_eq!(ran.code(), 0);
+    let ran = probe(Stage::of(Story::Running), "https://elsewhere.example.net", &[], None).await;
+    assert_eq!(probed(&ran).finding.as_ref().map(|told| told.finding.code), Some(Code::NameUnresolved));
+}
+
+/// Why no lock is needed: each has a room of its own.
+#[tokio::test(start_paused = true)]
+async fn two_probes_at_once_do_not_meet() {
+    let (one, other) = (Stage::of(Story::Running), Stage::of(Story::Running));
+    let meeting: Arc<dyn Meeting> = Arc::new(one.jitsi.clone());
+    let (world, handle) = world_with(Story::Running, None, SEED + 1, Some(meeting));
+    let other = Stage { world, handle, ..other };
+    let (a, b) = tokio::join!(probe(one, URL, &[], None), probe(other, URL, &[], None));
+    assert_eq!((a.code(), b.code()), (0, 0), "{}{}", plain(&a.said), plain(&b.said));
+    assert_ne!(probed(&a).proof.room, probed(&b).proof.room);
+    assert!([&a, &b].iter().all(|ran| probed(ran).proof.flows[0].lost == 0));
+    a.has_left();
+}
