@@ -17,7 +17,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &["domain", "error", "event", "probe"]),
     ("render", &["event", "error", "domain", "clock"]),
     ("outside", &["cli", "config", "domain", "error", "world", "clock"]),
-    ("command", &["cli", "outside", "config", "domain", "engine", "error", "event", "probe", "render", "world", "clock"]),
+    (
+        "command",
+        &["cli", "outside", "config", "domain", "engine", "error", "event", "probe", "render", "world", "clock"],
+    ),
     ("cli", &["command", "config", "domain", "render"]),
 ];
 

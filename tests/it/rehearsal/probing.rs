@@ -52,7 +52,8 @@ async fn levels_in_words_and_in_json() {
     let ran = probe(Stage::of(Story::Running), URL, &[], None).await;
     insta::assert_snapshot!("probe-good", plain(&ran.said));
     let json = serde_json::to_value(probed(&ran)).expect("JSON");
-    let levels: Vec<&str> = json["levels"].as_array().expect("levels").iter().filter_map(|l| l["result"].as_str()).collect();
+    let levels: Vec<&str> =
+        json["levels"].as_array().expect("levels").iter().filter_map(|l| l["result"].as_str()).collect();
     assert_eq!(levels, ["shown"; 4]);
     assert!(json["proof"]["flows"][0]["transit_median"].as_f64().is_some_and(|s| s < 0.5), "{json}");
     let ran = probe(Stage::of(Story::UdpBlocked), URL, &[], None).await;
