@@ -45,12 +45,11 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
             .because(why.to_string())
             .next(crate::error::advice(why.because)));
     }
-    let planned = match planned(args, cx, job, &seen).await? {
-        Some(planned) => planned,
-        None => {
-            make_state_bucket(cx, job, &seen).await?;
-            planned_again(args, cx, job, &seen).await?
-        }
+    let planned = if let Some(planned) = planned(args, cx, job, &seen).await? {
+        planned
+    } else {
+        make_state_bucket(cx, job, &seen).await?;
+        planned_again(args, cx, job, &seen).await?
     };
     refuse_a_lost_state(&planned.changes, &seen)?;
     spare_a_meeting(&planned.changes, &seen, cx)?;

@@ -162,7 +162,9 @@ impl Condition {
             Self::SignedIn => &[Source::Identity],
             Self::ServiceActive => &[Source::Service],
             Self::BalancerActive => &[Source::Balancer, Source::Service],
-            Self::Started | Self::ContainersHealthy | Self::Steady => &[Source::Service, Source::Tasks],
+            Self::Started | Self::ContainersHealthy | Self::Steady | Self::Unprotected | Self::Stopped => {
+                &[Source::Service, Source::Tasks]
+            }
             Self::TargetsHealthy => &[Source::Targets],
             Self::NameResolves => &[Source::Balancer, Source::Record, Source::Names],
             Self::CertificateTrusted => &[Source::Tls],
@@ -170,7 +172,6 @@ impl Condition {
             Self::SignallingWorks => &[Source::Signalling],
             Self::MediaFlows => &[Source::Media],
             Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
-            Self::Unprotected | Self::Stopped => &[Source::Service, Source::Tasks],
             Self::IngressRemoved => &[Source::Balancer],
             Self::StackGone => &[Source::Service, Source::Balancer, Source::Secret, Source::Managed],
             Self::NothingBills => &[Source::Balancer, Source::Tasks, Source::Billed],
@@ -181,12 +182,16 @@ impl Condition {
     pub const fn within(self) -> Duration {
         let seconds = match self {
             Self::SignedIn | Self::ServiceActive | Self::Unprotected => 30,
-            Self::BalancerActive | Self::NameResolves => 300,
+            Self::BalancerActive
+            | Self::NameResolves
+            | Self::MediaFlows
+            | Self::Stopped
+            | Self::IngressRemoved
+            | Self::StackGone
+            | Self::NothingBills => 300,
             Self::Started | Self::ContainersHealthy | Self::TargetsHealthy => 420,
-            Self::CertificateTrusted => 60,
+            Self::CertificateTrusted | Self::Steady => 60,
             Self::PagesServed | Self::SignallingWorks => 120,
-            Self::Steady => 60,
-            Self::MediaFlows | Self::Stopped | Self::IngressRemoved | Self::StackGone | Self::NothingBills => 300,
             Self::RoomsEmpty => 6 * 3600,
         };
         Duration::from_secs(seconds)
@@ -195,7 +200,7 @@ impl Condition {
     /// How often it is worth looking while waiting for it.
     pub const fn every(self) -> Duration {
         let millis = match self {
-            Self::TargetsHealthy => 1_250,
+            Self::TargetsHealthy => 1_500,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
             Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows | Self::IngressRemoved => {
@@ -365,7 +370,7 @@ impl Condition {
             Self::Steady => steady(seen),
             Self::MediaFlows if !policy.media => Verdict::Warns("not proven: [probe] media is off".into()),
             Self::MediaFlows => {
-                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.asked.is_some()))
+                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.waits))
             }
             Self::RoomsEmpty => rooms_empty(seen, policy),
             Self::Unprotected => unprotected(seen, policy),
@@ -525,7 +530,7 @@ fn steady(seen: &Observed) -> Verdict {
         }
         Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
         Some((id, since)) if *id == task.id => {
-            Verdict::Waits(format!("healthy for {} s, 15 s are believed", between(*since, seen.at).as_secs()))
+            Verdict::Waits(format!("healthy since {}; 15 s of it are believed", since.strftime("%H:%M:%S UTC")))
         }
         Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
     }
@@ -667,8 +672,8 @@ fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
 /// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
 const MEETING_TRIES: u32 = 3;
 
-/// `starting`: whether a run is still waiting for the platform to settle.
-fn media_flows(proof: &Proof, starting: bool) -> Verdict {
+/// `waits`: whether a run may try again, in a fresh room.
+fn media_flows(proof: &Proof, waits: bool) -> Verdict {
     let Some(finding) = &proof.finding else {
         return match proof.warnings.first() {
             None => Verdict::Holds,
@@ -681,7 +686,7 @@ fn media_flows(proof: &Proof, starting: bool) -> Verdict {
             because: Blindness::Unprovable,
             why: format!("{finding}: {}", finding.remedy()),
         }),
-        Weight::Failure if starting && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure if waits && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
         Weight::Failure => Verdict::Fails(finding.to_string()),
     }
 }

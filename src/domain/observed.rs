@@ -162,6 +162,8 @@ pub struct Run {
     pub asked: Option<Asked>,
     /// Since when the running task has been healthy in every look.
     pub healthy_since: Option<(TaskId, Timestamp)>,
+    /// Whether this run will look again at what does not hold yet; a single look cannot wait.
+    pub waits: bool,
     /// Whether this run has lifted the scale-in protection.
     pub unprotected: bool,
     /// When Terraform, asked by this run, had restored or removed what has an hourly price, or all.

@@ -137,7 +137,12 @@ pub const STALE: Duration = Duration::from_secs(90);
 pub fn people(seen: &Observed) -> Result<&Occupancy, String> {
     match &seen.occupancy {
         Reading::Unreadable(why) => Err(format!("the occupancy line could not be read: {why}")),
-        Reading::Absent => Err("the occupancy sidecar has written nothing for 90 s".into()),
+        Reading::Absent => Err(match seen.task().and_then(|task| task.started).map(|since| between(since, seen.at)) {
+            Some(young) if young < STALE => {
+                format!("the task runs for {} s, and the occupancy sidecar has not written yet", young.as_secs())
+            }
+            Some(_) | None => "the occupancy sidecar has written nothing for 90 s".into(),
+        }),
         Reading::Present(line) => {
             let age = between(line.time, seen.at);
             if age > STALE {

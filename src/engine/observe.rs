@@ -91,6 +91,11 @@ pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>
 ///
 /// `stop` lets a media proof leave its room before it ends; other looks are simply dropped.
 pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
+    // All looks together are a large future, and every command has one.
+    Box::pin(look_around(world, sight, look, last, stop)).await
+}
+
+async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
     let eyes = Eyes {
         world,
         sight,

@@ -12,7 +12,7 @@ use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
-use crate::domain::observed::{Asked, Blindness, DeploymentStatus, Observed};
+use crate::domain::observed::{Asked, Blindness, Observed, Rollout};
 use crate::domain::plan::{Policy, Refusal, Step, contested, plan};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Event, Events};
@@ -51,6 +51,7 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let deadline = Instant::now() + job.timeout;
     let mut seen = Observed::nothing(job.world.clock.now());
     seen.identity = sign_in(job.world, job.policy).await?;
+    seen.run.waits = true;
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
     let mut outcome = Outcome::NothingToDo;
@@ -77,13 +78,13 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     }
 }
 
-/// Counts on a start that somebody has already made, rather than making another one.
+/// Counts on a start that is already under way, rather than making another one.
 fn adopt(seen: &mut Observed, to: Goal) {
     if to != Goal::Running || seen.run.asked.is_some() {
         return;
     }
     seen.run.asked = seen.service.present().filter(|s| s.desired > 0).and_then(|s| {
-        let primary = s.deployments.iter().find(|d| d.status == DeploymentStatus::Primary)?;
+        let primary = s.primary().filter(|d| d.rollout == Rollout::InProgress)?;
         Some(Asked { deployment: primary.id.clone(), at: primary.created })
     });
 }
@@ -114,11 +115,12 @@ async fn take(
     let acted = Instant::now();
     let mut awaited = Awaited { note: step.why.clone(), blind: None };
     let ended = tokio::select! {
-        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step.until, seen, diary, &mut awaited)) => ended,
+        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step, seen, diary, &mut awaited)) => ended,
         () = stopped(job.stop, step.until) => return Err(interrupted(to)),
     };
     let failure = match ended {
-        Ok(Ok(())) => {
+        Ok(Ok(Waited::NeedsMore)) => return Ok(()),
+        Ok(Ok(Waited::Reached)) => {
             job.say.emit(Event::StepFinished { until: step.until, took: started.elapsed() });
             return Ok(());
         }
@@ -153,15 +155,24 @@ async fn stopped(stop: &CancellationToken, until: Condition) {
 /// While one condition is awaited, those before it are looked at again this often.
 const LOOK_BACK: Duration = Duration::from_secs(10);
 
-/// Looks until the condition holds. Ends early when it, or one before it, cannot hold any more.
+/// How a wait ended well.
+enum Waited {
+    Reached,
+    /// What was done is not all: the plan has to be made anew.
+    NeedsMore,
+}
+
+/// Looks until the condition holds. Ends early when it, or one before it, cannot hold any more, and when another change
+/// is needed after the one that was made.
 async fn wait(
     job: Job<'_>,
     to: Goal,
-    until: Condition,
+    step: &Step,
     seen: &mut Observed,
     diary: &mut Diary,
     awaited: &mut Awaited,
-) -> Result<(), Failure> {
+) -> Result<Waited, Failure> {
+    let until = step.until;
     let before: Vec<Condition> = to.conditions().iter().copied().take_while(|c| *c != until).collect();
     let narrow = Look::at([&until]);
     let wide = Look::at(before.iter().filter(|c| c.is_cheap()).chain([&until]));
@@ -185,8 +196,13 @@ async fn wait(
                 return Err(broken(job.world, earlier, why, seen).await);
             }
         }
-        let (note, blind) = match until.judge(seen, job.policy) {
-            Verdict::Holds | Verdict::Warns(_) => return Ok(()),
+        let verdict = until.judge(seen, job.policy);
+        let next = until.remedy(seen, job.policy).filter(|_| !verdict.is_good() && step.action.is_some());
+        if next.is_some() && next != step.action {
+            return Ok(Waited::NeedsMore);
+        }
+        let (note, blind) = match verdict {
+            Verdict::Holds | Verdict::Warns(_) => return Ok(Waited::Reached),
             Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
             Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
                 return Err(Failure::new(Kind::NoAccess, "the credentials ended during the work")

@@ -39,6 +39,14 @@ impl Plain {
         self.err.write(&format!("{} {text}\n", words::stamp(at)));
     }
 
+    /// What is said before there is a plan is said at once, and needs no time.
+    fn remark(&mut self, at: Timestamp, text: &str) {
+        match &self.plan {
+            None => self.err.write(&format!("{text}\n")),
+            Some(_) => self.line(at, text),
+        }
+    }
+
     fn remember(&mut self, event: &Stamped) {
         match &event.event {
             Event::Hello { .. } => self.begun = event.at,
@@ -73,13 +81,14 @@ impl Render for Plain {
         self.remember(event);
         match &event.event {
             Event::Planned { observed, plan } => {
-                if self.plan.is_none() && !plan.steps.is_empty() {
+                let first = self.plan.is_none();
+                self.plan = Some(plan.clone());
+                if first && !plan.steps.is_empty() {
                     self.line(event.at, &words::plan(plan, observed));
                     for step in &plan.steps {
                         self.line(event.at, &format!("  {}", words::step(step)));
                     }
                 }
-                self.plan = Some(plan.clone());
             }
             Event::StepStarted { limit, .. } => {
                 if let Some(Waiting { until, note, .. }) = &self.waiting {
@@ -97,8 +106,13 @@ impl Render for Plain {
                 }
             }
             other => {
+                let remark = matches!(other, Event::Hello { .. } | Event::Warning { .. } | Event::Note { .. });
                 if let Some(text) = words::event(other) {
-                    self.line(event.at, &text);
+                    if remark {
+                        self.remark(event.at, &text);
+                    } else {
+                        self.line(event.at, &text);
+                    }
                 }
             }
         }

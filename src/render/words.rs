@@ -1,5 +1,6 @@
 //! One sentence for each thing; durations, money, times and plurals.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -227,7 +228,7 @@ pub fn grade(grade: &Grade) -> (&'static str, &'static str) {
 fn changes_planned(changes: &Changes) -> String {
     let mut text = format!("Terraform's plan: {changes}");
     for change in &changes.resources {
-        text.push_str(&format!("\n  {} {}", change.deed.mark(), clean(&change.address)));
+        let _ = write!(text, "\n  {} {}", change.deed.mark(), clean(&change.address));
     }
     text
 }

@@ -2,8 +2,11 @@
 
 mod config;
 mod contract;
+mod converge;
+mod docs;
 mod layers;
 mod meeting;
+mod power;
 mod probes;
 mod rehearsal;
 mod render;
@@ -11,3 +14,4 @@ mod replies;
 mod sandbox;
 mod stable;
 mod terraform;
+mod transcripts;

@@ -15,6 +15,7 @@ use aws_smithy_http_client::test_util::{NeverClient, infallible_client_fn};
 use aws_smithy_types::body::SdkBody;
 use hyper::{Request, Response};
 use jiff::Timestamp;
+use meetctl::domain::billed::Witness;
 use meetctl::domain::name::{DeploymentId, Names, TargetGroupArn, TaskId};
 use meetctl::domain::observed::{
     Architecture, Attachment, BalancerState, DeploymentStatus, Health, Mark, Rollout, Secret, ServiceStatus,
@@ -738,13 +739,6 @@ async fn an_endpoint_that_hangs_is_given_up() {
 // --- permissions ------------------------------------------------------------------------------------------------
 
 /// The table that the reference page of permissions is made of is what the calls really need: no more, no less.
-/// A load balancer and a task, which their own services are asked to confirm.
-const TAGGED: &str = r#"{"ResourceTagMappingList":[
-    {"ResourceARN":"arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/n/1"},
-    {"ResourceARN":"arn:aws:ecs:us-west-2:111122223333:task/c/1"}]}"#;
-
-const REMOVED: &str = "<DeleteLoadBalancerResponse><DeleteLoadBalancerResult/></DeleteLoadBalancerResponse>";
-
 #[tokio::test(start_paused = true)]
 async fn actions_are_those_that_are_called() {
     let task = json_reply(r#"{"taskArns":["arn:aws:ecs:r:a:task/c/1"]}"#);
@@ -764,8 +758,8 @@ async fn actions_are_those_that_are_called() {
         ("ecs:UpdateService", updated()),
         ("ecs:TagResource", json_reply("{}")),
         ("ecs:UpdateTaskProtection", json_reply("{}")),
-        ("tag:GetResources", json_reply(TAGGED)),
-        ("elasticloadbalancing:DeleteLoadBalancer", xml(REMOVED)),
+        ("tag:GetResources", tagged(&[TAGGED_BALANCER, TAGGED_TASK])),
+        ("elasticloadbalancing:DeleteLoadBalancer", xml(DELETED_BALANCER)),
     ];
     let tasks = [task_id("a")];
     let since = time("2026-11-20T19:00:00Z");
@@ -785,13 +779,46 @@ async fn actions_are_those_that_are_called() {
             "start" => drop(cloud.start().await.expect(method)),
             "stop" => cloud.stop().await.expect(method),
             "mark" => cloud.mark(&mark()).await.expect(method),
-            "unprotect" => cloud.unprotect(&tasks).await.expect(method),
             "billed" => drop(cloud.billed().await.expect(method)),
             "recordings" => drop(cloud.recordings().await.expect(method)),
-            "remove_balancer" => cloud.remove_balancer("arn:aws:elasticloadbalancing:x").await.expect(method),
+            "remove_balancer" => cloud.remove_balancer(TAGGED_BALANCER).await.expect(method),
+            "unprotect" => cloud.unprotect(&tasks).await.expect(method),
             other => panic!("{other} is a new method: call it here"),
         }
         let called: BTreeSet<String> = account.actions().into_iter().collect();
         assert_eq!(called, actions.iter().map(ToString::to_string).collect(), "{method}");
     }
+}
+
+const TAGGED_BALANCER: &str =
+    "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/demo-nlb/50dc6c495c0c9188";
+const TAGGED_TASK: &str = "arn:aws:ecs:us-west-2:111122223333:task/demo-cluster/1";
+const DELETED_BALANCER: &str = r#"<DeleteLoadBalancerResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"><DeleteLoadBalancerResult/></DeleteLoadBalancerResponse>"#;
+
+fn tagged(arns: &[&str]) -> Reply {
+    let list: Vec<String> = arns.iter().map(|arn| format!(r#"{{"ResourceARN":"{arn}","Tags":[]}}"#)).collect();
+    json_reply(format!(r#"{{"PaginationToken":"","ResourceTagMappingList":[{}]}}"#, list.join(",")))
+}
+
+/// The list of tags names what was deleted for a while: its owner has the last word.
+#[tokio::test(start_paused = true)]
+async fn what_is_billed_is_confirmed_by_its_owner() {
+    let address = "arn:aws:ec2:us-west-2:111122223333:elastic-ip/eipalloc-1";
+    let network = "arn:aws:ec2:us-west-2:111122223333:vpc/vpc-1";
+    let listed = tagged(&[TAGGED_BALANCER, TAGGED_TASK, address, network]);
+    let there = Account::default()
+        .answers("tag:GetResources", listed.clone())
+        .answers("elasticloadbalancing:DescribeLoadBalancers", xml(BALANCER))
+        .answers("ecs:DescribeTasks", json_reply("{}"));
+    let found = there.cloud().billed().await.expect("a list");
+    let found: Vec<(&str, Witness)> = found.iter().map(|b| (b.arn.as_str(), b.witness)).collect();
+    assert_eq!(found, [(address, Witness::TagsOnly), (TAGGED_BALANCER, Witness::Owner)]);
+
+    let gone = xml_refusal("LoadBalancerNotFound");
+    let gone = Account::default()
+        .answers("tag:GetResources", tagged(&[TAGGED_BALANCER]))
+        .answers("elasticloadbalancing:DescribeLoadBalancers", gone.clone())
+        .answers("elasticloadbalancing:DeleteLoadBalancer", gone);
+    assert_eq!(gone.cloud().billed().await.expect("a list"), []);
+    gone.cloud().remove_balancer(TAGGED_BALANCER).await.expect("it is gone already");
 }

@@ -24,6 +24,7 @@ env | sort > "$here/env"
 [ "$1" = version ] && { cat "$here/version"; exit 0; }
 if [ -f "$here/slow-$1" ]; then
     trap 'echo interrupted >> "$here/calls"; [ -f "$here/stubborn" ] || exit 1' INT
+    echo $$ > "$here/pid"
     touch "$here/started"
     while :; do sleep 0.05; done
 fi
@@ -246,4 +247,29 @@ async fn one_meetctl_at_a_time() {
     assert_eq!(plan(&second, DEPLOYED).await.expect_err("busy"), TerraformError::Busy);
     drop(first);
     plan(&second, DEPLOYED).await.expect("a plan");
+}
+
+/// A killed meetctl leaves Terraform behind, which finishes what it does; its words are not taken for ours.
+#[tokio::test]
+async fn a_program_that_was_left_behind_does_not_confuse_the_next() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    fake.say("slow-plan", "");
+    let left_behind = fake.program();
+    let (account, stop) = (account(), CancellationToken::new());
+    let errand = Errand { account: &account, said: &|_| {}, stop: &stop };
+    tokio::select! {
+        _ = left_behind.plan(DEPLOYED, errand) => panic!("it is slow"),
+        () = async { while !fake.bin().join("started").exists() { tokio::time::sleep(Duration::from_millis(20)).await } } => {}
+    }
+    drop(left_behind);
+    fs::remove_file(fake.bin().join("slow-plan")).expect("removed");
+    let folder = fake.home.path().join("data/platform-us-west-2/run");
+    let old = fs::File::open(folder.join("stdout")).expect("its output").metadata().expect("metadata");
+    plan(&fake.program(), DEPLOYED).await.expect("a plan");
+    let new = fs::metadata(folder.join("stdout")).expect("metadata");
+    assert_ne!(std::os::unix::fs::MetadataExt::ino(&old), std::os::unix::fs::MetadataExt::ino(&new));
+    // End what was left behind: it is a child of this test.
+    let pid = fs::read_to_string(fake.bin().join("pid")).expect("a pid").trim().parse().expect("a number");
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("a pid"), rustix::process::Signal::TERM)
+        .expect("it ran on");
 }

@@ -6,6 +6,7 @@
 mod aws_proxy;
 mod certificate;
 mod conductor;
+mod contract;
 mod dns;
 mod end_to_end;
 mod http;
@@ -17,6 +18,7 @@ mod openssl;
 mod platform;
 mod process;
 mod prosody;
+mod stack;
 mod xmpp;
 
 use std::process::ExitCode;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let tests = [
         aws_proxy::tests(),
         conductor::tests(),
+        contract::tests(),
         dns::tests(),
         end_to_end::tests(),
         meeting::tests(),
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         nginx::tests(),
         platform::tests(),
         prosody::tests(),
+        stack::tests(),
     ];
     // Not `Conclusion::exit`: it would skip the drops that end our servers.
     let end = libtest_mimic::run(&args, tests.into_iter().flatten().collect());

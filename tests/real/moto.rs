@@ -238,15 +238,20 @@ pub(crate) struct Clients {
     pub(crate) sts: aws_sdk_sts::Client,
 }
 
+/// An SDK configuration for what answers at an address in AWS's place.
+pub(crate) fn configuration(address: SocketAddr) -> aws_config::SdkConfig {
+    aws_config::SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(format!("http://{address}"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http()) // loads no roots: much quicker
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "rig")))
+        .build()
+}
+
 impl Clients {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let config = aws_config::SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .endpoint_url(format!("http://{address}"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http()) // loads no roots: much quicker
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "rig")))
-            .build();
+        let config = configuration(address);
         Self {
             ecs: aws_sdk_ecs::Client::new(&config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),

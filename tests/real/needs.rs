@@ -15,6 +15,8 @@ use crate::process::Result;
 pub(crate) enum Need {
     /// Python with `venv`, and the packages of `requirements.txt` (fetched once).
     Moto,
+    /// `terraform`, 1.11 or newer; the provider is downloaded, or comes from a mirror.
+    Terraform,
     Nginx,
     Prosody,
     /// `knotd` and `knotc`.
@@ -29,7 +31,7 @@ pub(crate) enum Need {
 
 impl Need {
     /// `None` when it is there; else what is missing and what to install.
-    fn missing(self) -> Option<String> {
+    pub(crate) fn missing(self) -> Option<String> {
         match self {
             Self::Moto => program_missing("python3", "python3-venv").or_else(|| {
                 static MOTO: OnceLock<Option<String>> = OnceLock::new();
@@ -40,6 +42,9 @@ impl Need {
                 })
                 .clone()
             }),
+            Self::Terraform => find("terraform")
+                .is_none()
+                .then(|| "no terraform (https://developer.hashicorp.com/terraform/install)".into()),
             Self::Nginx => program_missing("nginx", "nginx-light"),
             Self::Prosody => program_missing("prosody", "prosody"),
             Self::Knot => program_missing("knotd", "knot").or_else(|| program_missing("knotc", "knot")),

@@ -172,12 +172,12 @@ https_port = {door}
 /// What a run of the binary came to.
 #[derive(Debug)]
 pub(crate) struct Run {
-    args: String,
+    pub(crate) args: String,
     /// `None`: ended by a signal, or by us after two minutes.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Run {

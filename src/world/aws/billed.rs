@@ -50,11 +50,11 @@ async fn tagged(aws: &Aws) -> Result<BTreeSet<String>, CloudError> {
 }
 
 pub(super) async fn recordings(aws: &Aws) -> Result<Option<String>, CloudError> {
-    let prefix = format!("arn:aws:s3:::{}-recordings-", aws.names.platform);
+    let part = format!(":s3:::{}-recordings-", aws.names.platform);
     Ok(tagged(aws)
         .await?
         .iter()
-        .find(|arn| arn.starts_with(&prefix))
+        .find(|arn| arn.contains(&part))
         .and_then(|arn| arn.rsplit(':').next())
         .map(ToOwned::to_owned))
 }

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long the program may take to save its state after an interrupt.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 /// How often its output is read.
 const EVERY: Duration = Duration::from_millis(100);
 /// No answer that we ask for is longer: the plan of this stack is below one.
@@ -109,9 +109,13 @@ fn start(run: &Run<'_>, stdout: &Path, stderr: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-/// A file that only this user can read.
-pub(super) fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
+/// A new file that only this user can read. A program that a killed meetctl left behind still writes into the old one.
+fn private(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)
 }
 
 fn interrupt(child: &Child) {

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn known_troubles_are_told_apart() {
-        let cases: &[(&str, fn(&TerraformError) -> bool)] = &[
+        type Case = (&'static str, fn(&TerraformError) -> bool);
+        let cases: &[Case] = &[
             (
                 "creating ELBv2 network Load Balancer (p-nlb): operation error Elastic Load Balancing v2: CreateLoadBalancer, https response error StatusCode: 400, api error OperationNotPermitted: This AWS account currently does not support creating load balancers. For more information, please contact AWS Support.",
                 |e| matches!(e, TerraformError::BalancersRefused { .. }),

@@ -102,11 +102,10 @@ fn deed(actions: &[&str]) -> Option<Deed> {
         ["create"] => Some(Deed::Create),
         ["update"] => Some(Deed::Update),
         ["delete"] => Some(Deed::Delete),
-        ["delete", "create"] | ["create", "delete"] | ["replace"] => Some(Deed::Replace),
         ["forget" | "remove"] => Some(Deed::Keep),
         ["import"] => Some(Deed::Adopt),
         [] | ["no-op" | "noop" | "read" | "open" | "renew" | "close"] => None,
-        // An action that this program does not know is never taken for none.
+        // A deletion with a creation; and an action that this program does not know is never taken for none.
         _ => Some(Deed::Replace),
     }
 }
@@ -158,9 +157,8 @@ impl RawChange {
         let actions: Vec<&str> = self.change.actions.iter().map(String::as_str).collect();
         let imported = !self.change.importing.is_null();
         let deed = match deed(&actions) {
-            None if imported => Deed::Adopt,
+            None | Some(Deed::Update) if imported => Deed::Adopt,
             None => return None,
-            Some(Deed::Update) if imported => Deed::Adopt,
             Some(deed) => deed,
         };
         let tags = &self.change.before["tags_all"];

@@ -27,7 +27,7 @@ use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::said::Said;
 
-/// The first release with write-only arguments; OpenTofu has them since the same number.
+/// The first release with write-only arguments; `OpenTofu` has them since the same number.
 const MINIMUM: Version = Version { major: 1, minor: 11 };
 
 /// What must be known to run the program.
@@ -144,7 +144,7 @@ impl Program {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at)?;
         let Ok(mut held) = self.lock.lock() else { return Err(TerraformError::Busy) };
         if held.is_none() {
-            let lock = child::private(&root.join("lock")).map_err(at)?;
+            let lock = File::create(root.join("lock")).map_err(at)?;
             match lock.try_lock() {
                 Ok(()) => *held = Some(lock),
                 Err(TryLockError::WouldBlock) => return Err(TerraformError::Busy),

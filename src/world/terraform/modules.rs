@@ -146,8 +146,10 @@ mod tests {
     fn walk(folder: &Path, found: &mut BTreeSet<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()) {
             let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
-            let leftover =
-                name == ".terraform" || name.contains(".tfstate") || name.ends_with(".md") || name == "policies";
+            let leftover = name == ".terraform"
+                || name.contains(".tfstate")
+                || Path::new(&name).extension().is_some_and(|e| e == "md")
+                || name == "policies";
             if leftover {
                 continue;
             }

@@ -1,0 +1,422 @@
+//! The promise of the tool: whatever ends a run, and whichever call fails, running it again reaches the goal, and
+//! nothing was called true that was not.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use meetctl::config::Config;
+use meetctl::domain::level::{Goal, Level, Standing};
+use meetctl::domain::observed::Observed;
+use meetctl::domain::plan::Policy;
+use meetctl::engine::{self, Job, Look};
+use meetctl::error::{Failure, Kind, Outcome};
+use meetctl::event::Events;
+use meetctl::probe::Sight;
+use meetctl::world::World;
+use meetctl::world::sandbox::{self, Handle, Saved, Story, Tally};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// A platform that is ready soon, in 132 seconds: from each of them a run is played to its end.
+const SEED: u64 = 12;
+
+/// What does not change from run to run.
+struct Setup {
+    policy: Policy,
+    sight: Sight,
+}
+
+impl Setup {
+    /// Without the media proof: it takes longer than all the rest, and a run meets it once.
+    fn new() -> Self {
+        let Self { policy, sight } = Self::with_media();
+        Self { policy: Policy { media: false, ..policy }, sight }
+    }
+
+    fn with_media() -> Self {
+        let config = Config::sandbox();
+        Self { policy: config.policy(), sight: config.sight().expect("the sandbox has a domain") }
+    }
+
+    async fn reach(&self, world: &World, to: Goal) -> Result<Outcome, Failure> {
+        self.reach_unless(world, to, &CancellationToken::new()).await
+    }
+
+    async fn reach_unless(&self, world: &World, to: Goal, stop: &CancellationToken) -> Result<Outcome, Failure> {
+        let (say, _said) = Events::new(world.clock);
+        let Self { policy, sight } = self;
+        let timeout = Duration::from_mins(25);
+        let job = Job { world, sight, policy, say: &say, stop, timeout, shown: None, wait: true };
+        Box::pin(engine::reach(job, to)).await
+    }
+
+    async fn look(&self, world: &World) -> Observed {
+        let mut seen = Observed::nothing(world.clock.now());
+        seen.identity = world.cloud.identity().await.map(Some).into();
+        Box::pin(engine::observe(world, &self.sight, &Look::at_all(&self.policy), seen, &CancellationToken::new()))
+            .await
+    }
+
+    /// Judges every condition of the goal on a fresh look, and compares that with what is true.
+    async fn holds(&self, played: &Played, to: Goal, when: &str) {
+        let seen = self.look(&played.world).await;
+        for condition in to.conditions() {
+            let verdict = condition.judge(&seen, &self.policy);
+            assert!(verdict.is_good(), "{when}: {condition}: {verdict}");
+        }
+        match to {
+            Goal::Running => assert!(played.is_ready(), "{when}: it calls itself running and is not"),
+            _ => assert_eq!(played.live_tasks(), 0, "{when}: it calls itself stopped and is not"),
+        }
+    }
+
+    /// Runs to the end, and keeps the platform as it was at each of these steps.
+    async fn watch(&self, played: &Played, to: Goal, steps: impl Iterator<Item = Duration>) -> Vec<Saved> {
+        let mut kept = vec![played.handle.saved()];
+        let run = self.reach(&played.world, to);
+        let keep = async {
+            for step in steps {
+                sleep(step).await;
+                kept.push(played.handle.saved());
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = run => ended.expect("nothing is in its way"),
+            () = keep => panic!("it goes on for too long"),
+        };
+        kept
+    }
+
+    /// Runs again from where an earlier run was dropped: it reaches the goal, with one start at most in all.
+    async fn goes_on(&self, from: &Saved, to: Goal, starts: u64) {
+        let when = format!("dropped at {}, then {to}", from.now);
+        let played = Played::on(from.clone(), None);
+        let mut ended = self.reach(&played.world, to).await;
+        // Nobody has counted the people yet: the first line comes soon after the task runs.
+        while to == Goal::AtMostStandby
+            && matches!(&ended, Err(failure) if failure.kind == Kind::Refused)
+            && played.world.clock.now().duration_since(from.now) < SignedDuration::from_secs(90)
+        {
+            sleep(Duration::from_secs(10)).await;
+            ended = self.reach(&played.world, to).await;
+        }
+        assert!(ended.is_ok(), "{when}: {ended:?}");
+        self.holds(&played, to, &when).await;
+        assert_eq!(played.handle.saved().model.deployed - BEGINNING, starts, "{when}: starts");
+    }
+}
+
+/// How many deployments a platform at standby has had.
+const BEGINNING: u64 = 1;
+
+/// A story in play.
+struct Played {
+    world: World,
+    handle: Handle,
+    tally: Tally,
+}
+
+impl Played {
+    fn of(story: Story) -> Self {
+        Self::seeded(story, SEED)
+    }
+
+    fn seeded(story: Story, seed: u64) -> Self {
+        Self::with(sandbox::world(story, None, seed), None)
+    }
+
+    /// From where it was left; the `fail_nth` call to the outside fails.
+    fn on(saved: Saved, fail_nth: Option<u64>) -> Self {
+        let (story, seed) = (saved.model.story, saved.model.seed);
+        Self::with(sandbox::world(story, Some(saved), seed), fail_nth)
+    }
+
+    fn with((world, handle): (World, Handle), fail_nth: Option<u64>) -> Self {
+        let (world, tally) = sandbox::tallied(world, fail_nth);
+        Self { world, handle, tally }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.handle.ready_at().is_some_and(|at| at <= self.world.clock.now())
+    }
+
+    fn live_tasks(&self) -> usize {
+        let saved = self.handle.saved();
+        saved.model.jobs.iter().filter(|job| !job.is_over(saved.now)).count()
+    }
+
+    fn calls(&self, method: &str) -> u64 {
+        self.tally.calls().get(method).copied().unwrap_or(0)
+    }
+}
+
+/// Often at first, while the change is asked for, then every second.
+fn every_second() -> impl Iterator<Item = Duration> {
+    let often = std::iter::repeat_n(Duration::from_millis(50), 20);
+    often.chain(std::iter::repeat_n(Duration::from_secs(1), 420))
+}
+
+/// The platform at standby.
+fn standby() -> Played {
+    Played::of(Story::Standby)
+}
+
+/// The platform after `up`.
+async fn up() -> Saved {
+    let played = standby();
+    Setup::new().reach(&played.world, Goal::Running).await.expect("it starts");
+    played.handle.saved()
+}
+
+/// A run that is dropped leaves nothing but the platform: to drop it and to go on with what was kept is the same.
+mod dropped {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn up_and_up_again() {
+        let setup = Setup::new();
+        for saved in setup.watch(&standby(), Goal::Running, every_second()).await {
+            setup.goes_on(&saved, Goal::Running, 1).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn up_and_then_down() {
+        let setup = Setup::new();
+        for saved in setup.watch(&standby(), Goal::Running, every_second()).await {
+            let starts = saved.model.deployed - BEGINNING;
+            setup.goes_on(&saved, Goal::AtMostStandby, starts).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn down_and_down_again() {
+        let setup = Setup::new();
+        for saved in setup.watch(&Played::on(up().await, None), Goal::AtMostStandby, every_second()).await {
+            setup.goes_on(&saved, Goal::AtMostStandby, 1).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn down_and_then_up() {
+        let setup = Setup::new();
+        for saved in setup.watch(&Played::on(up().await, None), Goal::AtMostStandby, every_second()).await {
+            // Before the stop was asked for, there is nothing to start.
+            let stopped = saved.model.desired(saved.now) == 0;
+            setup.goes_on(&saved, Goal::Running, 1 + u64::from(stopped)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_is_to_be_done() {
+        let setup = Setup::new();
+        for (saved, to) in [
+            (up().await, Goal::Running),
+            (standby().handle.saved(), Goal::AtMostStandby),
+            (Played::of(Story::PoweredDown).handle.saved(), Goal::AtMostStandby),
+        ] {
+            let starts = saved.model.deployed - BEGINNING;
+            let played = Played::on(saved, None);
+            for kept in setup.watch(&played, to, every_second()).await {
+                setup.goes_on(&kept, to, starts).await;
+            }
+            assert_eq!((played.calls("cloud.start"), played.calls("cloud.stop")), (0, 0), "{to}");
+        }
+    }
+}
+
+/// For every n: the n-th call to the outside fails.
+mod one_call_fails {
+    use super::*;
+
+    /// What a lost connection may be called. It is never the platform's fault, and never the goal.
+    fn is_named(kind: Kind, to: Goal) -> bool {
+        match to {
+            Goal::Running => matches!(kind, Kind::Outside | Kind::Unseen),
+            _ => matches!(kind, Kind::Outside | Kind::Refused),
+        }
+    }
+
+    /// Tries every n that the run comes to, from `from` in steps of `step`.
+    async fn each(setup: &Setup, saved: &Saved, to: Goal, from: u64, step: usize) {
+        for n in (from..).step_by(step) {
+            let played = Played::on(saved.clone(), Some(n));
+            let when = format!("{to}, call {n} fails");
+            let ended = setup.reach(&played.world, to).await;
+            if played.tally.total() < n {
+                return;
+            }
+            let up = to == Goal::Running;
+            let (forbidden, wanted) = if up { ("cloud.stop", "cloud.start") } else { ("cloud.start", "cloud.stop") };
+            assert_eq!(played.calls(forbidden), 0, "{when}");
+            assert!(played.calls(wanted) <= 1, "{when}: {wanted} twice");
+            match ended {
+                // Its last look was whole and fresh; what counts is that it saw the truth.
+                Ok(_) if to == Goal::Running => assert!(played.is_ready() && played.live_tasks() == 1, "{when}"),
+                Ok(_) => assert_eq!(played.live_tasks(), 0, "{when}"),
+                Err(failure) => {
+                    assert!(is_named(failure.kind, to), "{when}: {failure:?}");
+                    setup.goes_on(&played.handle.saved(), to, 1).await;
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_up_the_odd_ones() {
+        each(&Setup::new(), &standby().handle.saved(), Goal::Running, 1, 2).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_up_the_even_ones() {
+        each(&Setup::new(), &standby().handle.saved(), Goal::Running, 2, 2).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_up_when_it_runs() {
+        each(&Setup::new(), &up().await, Goal::Running, 1, 1).await;
+    }
+
+    /// A proof makes some eighty calls, one like the other: every ninth.
+    #[tokio::test(start_paused = true)]
+    async fn of_a_proof_with_media() {
+        each(&Setup::with_media(), &up().await, Goal::Running, 5, 9).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_down() {
+        each(&Setup::new(), &up().await, Goal::AtMostStandby, 1, 1).await;
+    }
+
+    /// People in a meeting are never cut off because something could not be seen.
+    #[tokio::test(start_paused = true)]
+    async fn of_down_during_a_meeting() {
+        let setup = Setup::new();
+        for n in 1.. {
+            let played = Played::on(Played::of(Story::Meeting).handle.saved(), Some(n));
+            let failure = setup.reach(&played.world, Goal::AtMostStandby).await.expect_err("people are in a meeting");
+            assert!(matches!(failure.kind, Kind::Refused | Kind::Outside), "call {n} fails: {failure:?}");
+            assert_eq!(played.calls("cloud.stop") + played.calls("cloud.unprotect"), 0, "call {n} fails");
+            if played.tally.total() < n {
+                break;
+            }
+        }
+    }
+
+    /// A connection to the platform that is reset is a fault of the platform, as far as can be seen.
+    fn said_of_running(standing: &Standing) -> bool {
+        use Level::Running;
+        matches!(standing, Standing::Degraded { of: Running, .. } | Standing::Changing { toward: Running, .. })
+    }
+
+    /// What is there is never called gone or switched off.
+    #[tokio::test(start_paused = true)]
+    async fn of_status() {
+        let setup = Setup::new();
+        let running = up().await;
+        for (saved, is) in [
+            (running, "running"),
+            (standby().handle.saved(), "standby"),
+            (Played::of(Story::PoweredDown).handle.saved(), "powered-down"),
+            (Played::of(Story::Fresh).handle.saved(), "destroyed"),
+        ] {
+            for n in 1.. {
+                let played = Played::on(saved.clone(), Some(n));
+                let standing = Standing::of(&setup.look(&played.world).await, &setup.policy);
+                let said = standing.name();
+                let allowed = said == is || said == "unknown" || is == "running" && said_of_running(&standing);
+                assert!(allowed, "{is}, call {n} fails: {standing:?}");
+                if played.tally.total() < n {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// `up` never says "running" before it is true, however slow or confused AWS is.
+mod never_too_early {
+    use super::*;
+
+    async fn each(story: Story, seeds: std::ops::Range<u64>) {
+        let setup = Setup::with_media();
+        for seed in seeds {
+            let played = Played::seeded(story, seed);
+            let ended = setup.reach(&played.world, Goal::Running).await;
+            assert_eq!(ended, Ok(Outcome::Done), "{story}, seed {seed}");
+            assert!(played.is_ready(), "{story}, seed {seed}");
+            assert_eq!(played.calls("cloud.start"), 1, "{story}, seed {seed}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_slow_starts() {
+        each(Story::SlowStart, 0..8).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_stale_reads() {
+        each(Story::StaleReads, 0..5).await;
+    }
+}
+
+/// The first Ctrl-C ends the wait, and leaves a platform with which a later run goes on.
+mod interrupted {
+    use super::*;
+
+    async fn each(saved: &Saved, to: Goal, every: u64) {
+        let setup = Setup::new();
+        for second in (0..420).step_by(usize::try_from(every).expect("a few")) {
+            let played = Played::on(saved.clone(), None);
+            let stop = CancellationToken::new();
+            let press = async {
+                sleep(Duration::from_millis(second * 1000 + 10)).await;
+                stop.cancel();
+                // It ends soon: nothing is awaited any more.
+                sleep(Duration::from_secs(5)).await;
+                panic!("{to}: it goes on after second {second}");
+            };
+            let ended = tokio::select! {
+                biased;
+                ended = setup.reach_unless(&played.world, to, &stop) => ended,
+                () = press => unreachable!(),
+            };
+            match ended {
+                Ok(_) => return,
+                Err(failure) => assert_eq!(failure.kind, Kind::Interrupted, "{failure:?}"),
+            }
+            setup.goes_on(&played.handle.saved(), to, 1).await;
+        }
+        panic!("{to}: it was never done");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn up_every_ten_seconds() {
+        each(&standby().handle.saved(), Goal::Running, 10).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn down_every_two_seconds() {
+        each(&up().await, Goal::AtMostStandby, 2).await;
+    }
+
+    /// An action is never dropped half-way.
+    #[tokio::test(start_paused = true)]
+    async fn during_the_start_itself() {
+        let setup = Setup::new();
+        for millis in (0..1_000).step_by(20) {
+            let played = standby();
+            let stop = CancellationToken::new();
+            let press = async {
+                sleep(Duration::from_millis(millis)).await;
+                stop.cancel();
+            };
+            let (ended, ()) = tokio::join!(setup.reach_unless(&played.world, Goal::Running, &stop), press);
+            assert_eq!(ended.expect_err("interrupted").kind, Kind::Interrupted);
+            let model = played.handle.saved().model;
+            assert_eq!(model.deployed - BEGINNING, played.calls("cloud.start"), "after {millis} ms");
+            assert_eq!(played.calls("cloud.mark"), played.calls("cloud.start"), "after {millis} ms");
+        }
+    }
+}
