@@ -479,12 +479,14 @@ async fn through(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(TcpStream::connect(shared.upstream).await?)).await?;
     tokio::spawn(connection);
+    let bare = head.method == hyper::Method::HEAD;
     for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
         head.headers.remove(name);
     }
     let (mut head, got) = sender.send_request(Request::from_parts(head, Full::new(sent))).await?.into_parts();
     let got = got.collect().await?.to_bytes();
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
+    // The answer to HEAD names the length of what it does not bring.
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING].into_iter().filter(|_| !bare) {
         head.headers.remove(name);
     }
     let corrected = if head.status.is_success() { correct(&shared.stage(), action, &asked, &body, &got) } else { None };

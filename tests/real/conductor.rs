@@ -108,12 +108,17 @@ impl Drop for Conductor {
 impl Conductor {
     /// Conducts the service until dropped. Has looked once when this returns.
     pub(crate) fn start(moto: &Moto, it: &Seeded, timing: Timing) -> Result<Self> {
-        let stage = Arc::new(Mutex::new(Stage { service: it.service.clone(), ..Stage::default() }));
+        Self::attach(moto.clients(), it, timing, Arc::default())
+    }
+
+    /// The same in an account that somebody else has filled, before which a proxy may already stand.
+    pub(crate) fn attach(aws: Clients, it: &Seeded, timing: Timing, stage: Arc<Mutex<Stage>>) -> Result<Self> {
+        stage.lock().unwrap_or_else(PoisonError::into_inner).service.clone_from(&it.service);
         let script =
             Arc::new(Mutex::new(Script { mishap: None, people: (0, 0), occupancy: true, age: Duration::ZERO }));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut player = Player {
-            aws: moto.clients(),
+            aws,
             it: it.clone(),
             timing,
             stage: Arc::clone(&stage),

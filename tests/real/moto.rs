@@ -166,13 +166,8 @@ impl Moto {
 
     /// Forgets everything; tasks stay in the state that they are put into, however often they are looked at.
     pub(crate) fn reset(&self) -> Result<()> {
-        let still = r#"{"model_name":"ecs::task","transition":{"progression":"manual","times":1000000000}}"#;
-        let json = [("Content-Type", "application/json")];
-        for (path, body) in [("/moto-api/reset", ""), ("/moto-api/state-manager/set-transition", still)] {
-            let answer = http::request(self.address, "POST", path, &json, body)?;
-            ensure!(answer.status < 300, "moto answers {} to {path}: {}", answer.status, answer.body);
-        }
-        Ok(())
+        order(self.address, "/moto-api/reset", "")?;
+        tasks_stay(self.address)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -219,6 +214,18 @@ impl Moto {
         ensure!(answer.status == 200, "{target}: {} {}", answer.status, answer.body);
         Ok(serde_json::from_str(&answer.body)?)
     }
+}
+
+/// Tasks stay in the state that they are put into, however often they are looked at.
+pub(crate) fn tasks_stay(moto: SocketAddr) -> Result<()> {
+    let still = r#"{"model_name":"ecs::task","transition":{"progression":"manual","times":1000000000}}"#;
+    order(moto, "/moto-api/state-manager/set-transition", still)
+}
+
+fn order(moto: SocketAddr, path: &str, body: &str) -> Result<()> {
+    let answer = http::request(moto, "POST", path, &[("Content-Type", "application/json")], body)?;
+    ensure!(answer.status < 300, "moto answers {} to {path}: {}", answer.status, answer.body);
+    Ok(())
 }
 
 /// moto reads the service and the region from the signature's scope, and does not check the signature.
@@ -463,6 +470,46 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
         log_group,
         secret,
         zone,
+    })
+}
+
+/// The platform that somebody else has made, found by its names as anybody may look for it.
+pub(crate) async fn found(aws: &Clients, name: &str, domain: &str) -> Result<Seeded> {
+    let (cluster, service) = (format!("{name}-cluster"), format!("{name}-service"));
+    let seen = aws.ecs.describe_services().cluster(&cluster).services(&service).send().await?;
+    let task = seen.services().first().and_then(|it| it.task_definition()).ok_or("no service")?;
+    let definition = aws.ecs.describe_task_definition().task_definition(task).send().await?;
+    let family = definition.task_definition().and_then(|it| it.family()).ok_or("no task definition")?.to_owned();
+
+    let seen = aws.elb.describe_load_balancers().names(format!("{name}-nlb")).send().await?;
+    let balancer = seen.load_balancers().first().ok_or("no load balancer")?;
+    let group = async |what: &str| -> Result<String> {
+        let seen = aws.elb.describe_target_groups().names(format!("{name}-{what}")).send().await?;
+        let arn = seen.target_groups().first().and_then(|it| it.target_group_arn());
+        Ok(arn.ok_or_else(|| format!("no target group {name}-{what}"))?.to_owned())
+    };
+
+    let log_group = format!("/ecs/{name}");
+    let seen = aws.logs.describe_log_groups().log_group_name_prefix(&log_group).send().await?;
+    ensure!(seen.log_groups().iter().any(|it| it.log_group_name() == Some(&log_group)), "no log group {log_group}");
+    let secret = format!("{name}-jitsi-secrets");
+    aws.secrets.describe_secret().secret_id(&secret).send().await?;
+    let parent = domain.split_once('.').map_or(domain, |(_, parent)| parent);
+    let seen = aws.route53.list_hosted_zones_by_name().dns_name(parent).send().await?;
+    let zone = seen.hosted_zones().iter().find(|it| it.name().trim_end_matches('.') == parent);
+
+    Ok(Seeded {
+        domain: domain.to_owned(),
+        cluster,
+        service,
+        family,
+        balancer: balancer.load_balancer_arn().unwrap_or_default().to_owned(),
+        balancer_dns: balancer.dns_name().unwrap_or_default().to_owned(),
+        web_group: group("web").await?,
+        media_group: group("jvb").await?,
+        log_group,
+        secret,
+        zone: zone.ok_or_else(|| format!("no zone {parent}"))?.id().to_owned(),
     })
 }
 

@@ -10,8 +10,8 @@
 //! configuration names free ports.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,57 @@ pub(crate) struct Platform {
     folder: TempDir,
 }
 
+/// What a browser meets: load balancer, web server and XMPP.
+pub(crate) struct Jitsi {
+    pub(crate) nginx: Nginx,
+    pub(crate) prosody: Prosody,
+    pub(crate) web: Ipv4Addr,
+    /// The root of its certificate.
+    pub(crate) root: PathBuf,
+    pub(crate) focus: Focus,
+}
+
+impl Jitsi {
+    pub(crate) fn start(site: Site, domain: &str, folder: &Path) -> Result<Self> {
+        let prosody = Prosody::start()?;
+        let focus = Focus::connect(prosody.component(), prosody::DOMAIN, prosody::SECRET)?;
+        let authority = Authority::new()?;
+        let root = authority.write_root(folder)?;
+        let web = loopback();
+        let nginx = Nginx::start(site, domain, port_of(web, 443)?, prosody.http(), &authority)?;
+        Ok(Self { nginx, prosody, web, root, focus })
+    }
+}
+
+/// The well-known port where it can be had, else a free one.
+pub(crate) fn port_of(ip: Ipv4Addr, usual: u16) -> Result<SocketAddr> {
+    if low_ports() { Ok(at(ip, usual)) } else { free_port(ip) }
+}
+
+/// A configuration file: the platform, and where in place of the world its servers are.
+pub(crate) fn configuration(name: &str, domain: &str, dns: SocketAddr, root: &Path, door: SocketAddr) -> String {
+    let (root, authorities, door) = (root.to_string_lossy(), dns.port(), door.port());
+    format!(
+        "[platform]
+name    = \"{name}\"
+domain  = \"{domain}\"
+region  = \"{REGION}\"
+account = \"{ACCOUNT}\"
+
+[dns]
+servers = [\"{dns}\"]
+port = {authorities}
+
+[tls]
+ca_file = \"{root}\"
+
+[probe]
+media = false
+https_port = {door}
+"
+    )
+}
+
 impl Platform {
     /// The good platform, at standby.
     pub(crate) fn start() -> Result<Self> {
@@ -64,13 +115,7 @@ impl Platform {
         let conductor = Conductor::start(&moto, &it, Timing::QUICK)?;
         let proxy = Proxy::start(moto.address(), conductor.stage())?;
 
-        let prosody = Prosody::start()?;
-        let focus = Focus::connect(prosody.component(), prosody::DOMAIN, prosody::SECRET)?;
-        let authority = Authority::new()?;
-        let root = authority.write_root(folder.path())?;
-        let web = loopback();
-        let port = |ip, usual| if low_ports() { Ok(at(ip, usual)) } else { free_port(ip) };
-        let nginx = Nginx::start(site, &domain, port(web, 443)?, prosody.http(), &authority)?;
+        let Jitsi { nginx, prosody, web, root, focus } = Jitsi::start(site, &domain, folder.path())?;
 
         // The load balancer's own name: moto gives it, and we are its authority.
         let (label, balancers) = it.balancer_dns.split_once('.').ok_or("a balancer without a domain")?;
@@ -78,33 +123,11 @@ impl Platform {
         let names: [(&str, Ipv4Addr); 1] = [(HOST, web)];
         let label = label.to_lowercase();
         let balancer: [(&str, Ipv4Addr); 1] = [(label.as_str(), web)];
-        let dns = Dns::start(port(name_server, 53)?, name_server, &[(ZONE, &names), (balancers, &balancer)])?;
+        let dns = Dns::start(port_of(name_server, 53)?, name_server, &[(ZONE, &names), (balancers, &balancer)])?;
 
         let platform = Self { proxy, conductor, moto, nginx, dns, it, web, _focus: focus, prosody, folder };
-        let (root, server, door) = (root.to_string_lossy(), platform.dns.address(), platform.nginx.address().port());
-        let authorities = server.port();
-        std::fs::write(
-            platform.config(),
-            format!(
-                "[platform]
-name    = \"{NAME}\"
-domain  = \"{domain}\"
-region  = \"{REGION}\"
-account = \"{ACCOUNT}\"
-
-[dns]
-servers = [\"{server}\"]
-port = {authorities}
-
-[tls]
-ca_file = \"{root}\"
-
-[probe]
-media = false
-https_port = {door}
-"
-            ),
-        )?;
+        let config = configuration(NAME, &domain, platform.dns.address(), &root, platform.nginx.address());
+        std::fs::write(platform.config(), config)?;
         Ok(platform)
     }
 
