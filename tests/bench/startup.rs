@@ -20,8 +20,9 @@ pub(crate) fn run() {
     ] {
         started(args); // from the disk, once
         let times = sorted((0..TIMES).map(|_| started(args)).collect());
-        let (median, slow) = (quantile(&times, 0.5), quantile(&times, 0.95));
-        let measured = format!("{} (p95 {})", millis(median), millis(slow));
+        let (median, fastest) = (quantile(&times, 0.5), times[0]);
+        // On a busy machine the fastest says more.
+        let measured = format!("{} (fastest {})", millis(median), millis(fastest));
         line(what, &measured, "10 ms", median <= Duration::from_millis(10));
         match peak(args) {
             Some(bytes) => line("  peak memory", &size(bytes), "20 MiB", bytes <= 20 * MEBIBYTE),
