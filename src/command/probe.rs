@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
 use super::{Visit, load, token};
-use crate::domain::finding::{Code, Weight};
+use crate::domain::finding::{Code, Finding, Weight};
 use crate::domain::meeting::{Proof, Stage};
 use crate::domain::name::Host;
 use crate::error::{Failure, Kind, Outcome};
@@ -52,7 +52,8 @@ pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let door = Door::read(&args.url)?;
     let ask = args.ask(&door, visit)?;
     let street = &visit.street;
-    let mut chance = ChaCha8Rng::seed_from_u64(street.seed ^ street.clock.now().as_nanosecond().cast_unsigned() as u64);
+    // Each probe has a room of its own.
+    let mut chance = ChaCha8Rng::seed_from_u64(street.seed ^ street.clock.now().as_microsecond().cast_unsigned());
     let stop = visit.stop.child_token();
     let tell = |stage| tell(&visit.say, stage, &ask);
     let mut proving =
@@ -81,7 +82,7 @@ fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) ->
                 .next("run it again with a longer `--timeout`"),
         });
     }
-    let outcome = match proof.finding.as_ref().map(|finding| finding.weight()) {
+    let outcome = match proof.finding.as_ref().map(Finding::weight) {
         None | Some(Weight::Warning) => Outcome::Done,
         Some(Weight::NotApplicable) => Outcome::CannotTell,
         Some(Weight::Failure) => Outcome::Unhealthy,

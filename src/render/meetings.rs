@@ -1,5 +1,7 @@
 //! The answers of `probe` and `test-platform` as pages of text.
 
+use std::fmt::Write as _;
+
 use comfy_table::{Cell, Row};
 
 use super::style::{Page, Tone};
@@ -21,14 +23,12 @@ pub(super) fn probe(of: &Probe, page: &Page) -> String {
         table.add_row(Row::from(vec![marked, Cell::new(climbed.level.name()), Cell::new(clean(&climbed.figures))]));
     }
     fix(&mut table, &[13, 10]);
-    out += &format!("{}\n", table.trim_fmt());
+    let _ = writeln!(out, "{}", table.trim_fmt());
     for told in of.finding.iter().chain(&of.warnings) {
         out += &finding(told, page);
     }
-    out += &format!("\nroom {}, {}\n", clean(&of.proof.room), words::duration(of.proof.took));
-    if of.proof.room.is_empty() {
-        out = out.replacen("\nroom , ", "\n", 1);
-    }
+    let room = if of.proof.room.is_empty() { String::new() } else { format!("room {}, ", clean(&of.proof.room)) };
+    let _ = writeln!(out, "\n{room}{}", words::duration(of.proof.took));
     out
 }
 
@@ -120,19 +120,13 @@ pub(super) fn summary(of: &Rehearsal) -> String {
     let number = |is: fn(&Grade) -> bool| of.phases.iter().filter(|part| is(&part.grade)).count();
     let good = number(|g| matches!(g, Grade::Good | Grade::Warned(_)));
     let mut parts = vec![format!("{good} of {} good", words::count(of.phases.len() as u64, "phase", "phases"))];
-    let others: [(&str, fn(&Grade) -> bool); 4] = [
-        ("failed", |g| matches!(g, Grade::Bad(_))),
-        ("unknown", |g| matches!(g, Grade::Unseen(_))),
-        ("skipped", |g| matches!(g, Grade::Skipped(_))),
-        ("with a warning", |g| matches!(g, Grade::Warned(_))),
+    let others = [
+        (number(|g| matches!(g, Grade::Bad(_))), "failed"),
+        (number(|g| matches!(g, Grade::Unseen(_))), "unknown"),
+        (number(|g| matches!(g, Grade::Skipped(_))), "skipped"),
+        (number(|g| matches!(g, Grade::Warned(_))), "with a warning"),
     ];
-    parts.extend(
-        others
-            .into_iter()
-            .map(|(word, is)| (number(is), word))
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, word)| format!("{n} {word}")),
-    );
+    parts.extend(others.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
     let kept = if of.restored { "" } else { ", which is not as it was found" };
     let took = words::duration(of.took);
     format!("{} ({took}). Found {}, left {}{kept}.", parts.join(", "), of.found, of.left)

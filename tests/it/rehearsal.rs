@@ -64,15 +64,14 @@ impl Ran {
     }
 
     fn rehearsal(&self) -> &Rehearsal {
-        let answers = self.said.iter().filter_map(|event| match &event.event {
-            Event::Answer(answer) => Some(answer.as_ref()),
+        let rehearsal = self.said.iter().rev().find_map(|event| match &event.event {
+            Event::Answer(answer) => match answer.as_ref() {
+                Answer::Rehearsal(rehearsal) => Some(rehearsal),
+                _ => None,
+            },
             _ => None,
         });
-        let found = answers.filter_map(|answer| match answer {
-            Answer::Rehearsal(rehearsal) => Some(rehearsal),
-            _ => None,
-        });
-        found.last().unwrap_or_else(|| panic!("no rehearsal: {:?}", self.result))
+        rehearsal.unwrap_or_else(|| panic!("no rehearsal: {:?}", self.result))
     }
 
     /// `g` good, `w` warned, `b` bad, `u` unseen, `s` skipped.
@@ -91,7 +90,10 @@ impl Ran {
     fn text(&self) -> String {
         let mut all = format!("{:?}\n", self.result);
         for event in &self.said {
-            all += &format!("{}\n{event:?}\n", serde_json::to_string(event).expect("an event is JSON"));
+            let _ = std::fmt::Write::write_fmt(
+                &mut all,
+                format_args!("{}\n{event:?}\n", serde_json::to_string(event).expect("an event is JSON")),
+            );
         }
         all + &plain(&self.said)
     }
@@ -110,13 +112,16 @@ impl Ran {
     }
 }
 
+/// What else happens.
+type Deed<'a> = &'a dyn Fn(&Handle);
+
 /// When somebody presses Ctrl-C, and what else happens meanwhile.
 #[derive(Clone, Copy, Default)]
 struct Script<'a> {
     /// So long after a phase has begun.
     interrupt: Option<(usize, Duration)>,
     /// When this phase begins.
-    meanwhile: Option<(usize, &'a dyn Fn(&Handle))>,
+    meanwhile: Option<(usize, Deed<'a>)>,
     token: Option<&'a str>,
 }
 
@@ -246,7 +251,9 @@ fn plain(said: &[Stamped]) -> String {
     let at = said.first().map_or(Timestamp::UNIX_EPOCH, |event| event.at);
     let clock = meetctl::clock::Clock::starting_at(at);
     let mut render = Plain::new(Out::new(paper.clone()), Out::new(paper.clone()), page, page, clock);
-    said.iter().for_each(|event| render.event(event));
+    for event in said {
+        render.event(event);
+    }
     let bytes = paper.0.lock().expect("one thread").clone();
     String::from_utf8(bytes).expect("text")
 }
