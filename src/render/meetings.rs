@@ -23,12 +23,16 @@ pub(super) fn probe(of: &Probe, page: &Page) -> String {
         table.add_row(Row::from(vec![marked, Cell::new(climbed.level.name()), Cell::new(clean(&climbed.figures))]));
     }
     fix(&mut table, &[13, 10]);
-    let _ = writeln!(out, "{}", table.trim_fmt());
+    out += &table.trim_fmt();
+    out.push('\n');
     for told in of.finding.iter().chain(&of.warnings) {
         out += &finding(told, page);
     }
     let room = if of.proof.room.is_empty() { String::new() } else { format!("room {}, ", clean(&of.proof.room)) };
-    let _ = writeln!(out, "\n{room}{}", words::duration(of.proof.took));
+    out += "\n";
+    out += &room;
+    out += &words::duration(of.proof.took);
+    out.push('\n');
     out
 }
 
@@ -115,16 +119,18 @@ pub(super) fn tone_of(grade: &Grade) -> Tone {
     }
 }
 
+type Wanted = fn(&Grade) -> bool;
+
 /// `9 of 10 phases good, 1 failed (5m 12s). Found standby, left standby.`
 pub(super) fn summary(of: &Rehearsal) -> String {
     let number = |is: fn(&Grade) -> bool| of.phases.iter().filter(|part| is(&part.grade)).count();
     let good = number(|g| matches!(g, Grade::Good | Grade::Warned(_)));
     let mut parts = vec![format!("{good} of {} good", words::count(of.phases.len() as u64, "phase", "phases"))];
-    let others = [
-        (number(|g| matches!(g, Grade::Bad(_))), "failed"),
-        (number(|g| matches!(g, Grade::Unseen(_))), "unknown"),
-        (number(|g| matches!(g, Grade::Skipped(_))), "skipped"),
-        (number(|g| matches!(g, Grade::Warned(_))), "with a warning"),
+    let others: [(&str, Wanted); 4] = [
+        ("failed", |g| matches!(g, Grade::Bad(_))),
+        ("unknown", |g| matches!(g, Grade::Unseen(_))),
+        ("skipped", |g| matches!(g, Grade::Skipped(_))),
+        ("with a warning", |g| matches!(g, Grade::Warned(_))),
     ];
     parts.extend(others.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
     let kept = if of.restored { "" } else { ", which is not as it was found" };

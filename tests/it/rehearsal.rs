@@ -1,5 +1,6 @@
 //! `test-platform` and `probe`, in process and on simulated time: every phase, every end, every story.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,11 @@ impl Ran {
             },
             _ => None,
         });
-        rehearsal.unwrap_or_else(|| panic!("no rehearsal: {:?}", self.result))
+        let mut found = answers.filter_map(|answer| match answer {
+            Answer::Rehearsal(rehearsal) => Some(rehearsal),
+            _ => None,
+        });
+        found.next_back().unwrap_or_else(|| panic!("no rehearsal: {:?}", self.result))
     }
 
     /// `g` good, `w` warned, `b` bad, `u` unseen, `s` skipped.
@@ -90,10 +95,7 @@ impl Ran {
     fn text(&self) -> String {
         let mut all = format!("{:?}\n", self.result);
         for event in &self.said {
-            let _ = std::fmt::Write::write_fmt(
-                &mut all,
-                format_args!("{}\n{event:?}\n", serde_json::to_string(event).expect("an event is JSON")),
-            );
+            let _ = writeln!(all, "{}\n{event:?}", serde_json::to_string(event).expect("an event is JSON"));
         }
         all + &plain(&self.said)
     }
@@ -112,8 +114,7 @@ impl Ran {
     }
 }
 
-/// What else happens.
-type Deed<'a> = &'a dyn Fn(&Handle);
+type Meanwhile<'a> = &'a dyn Fn(&Handle);
 
 /// When somebody presses Ctrl-C, and what else happens meanwhile.
 #[derive(Clone, Copy, Default)]
@@ -121,7 +122,7 @@ struct Script<'a> {
     /// So long after a phase has begun.
     interrupt: Option<(usize, Duration)>,
     /// When this phase begins.
-    meanwhile: Option<(usize, Deed<'a>)>,
+    meanwhile: Option<(usize, Meanwhile<'a>)>,
     token: Option<&'a str>,
 }
 
