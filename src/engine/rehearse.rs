@@ -336,7 +336,7 @@ async fn prerequisites(job: Job<'_>, identity: Reading<Identity>) -> Found {
     }
     match &seen.secret {
         Reading::Present(secret) if secret.deleted.is_none() => evidence.push("the secret exists".into()),
-        Reading::Present(_) | Reading::Absent if found.grade.is_none() => {
+        Reading::Present(_) | Reading::Absent if !matches!(found.grade, Some(Grade::Bad(_) | Grade::Unseen(_))) => {
             found.grade = Some(Grade::Bad("the secret with Jitsi's passwords does not exist".into()));
             found.next = vec!["create it with Terraform: `meetctl deploy`".into()];
         }

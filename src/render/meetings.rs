@@ -1,7 +1,5 @@
 //! The answers of `probe` and `test-platform` as pages of text.
 
-use std::fmt::Write as _;
-
 use comfy_table::{Cell, Row};
 
 use super::style::{Page, Tone};
@@ -132,7 +130,13 @@ pub(super) fn summary(of: &Rehearsal) -> String {
         ("skipped", |g| matches!(g, Grade::Skipped(_))),
         ("with a warning", |g| matches!(g, Grade::Warned(_))),
     ];
-    parts.extend(others.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    parts.extend(
+        others
+            .into_iter()
+            .map(|(word, is)| (number(is), word))
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, word)| format!("{n} {word}")),
+    );
     let kept = if of.restored { "" } else { ", which is not as it was found" };
     let took = words::duration(of.took);
     format!("{} ({took}). Found {}, left {}{kept}.", parts.join(", "), of.found, of.left)

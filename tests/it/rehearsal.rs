@@ -65,11 +65,8 @@ impl Ran {
     }
 
     fn rehearsal(&self) -> &Rehearsal {
-        let rehearsal = self.said.iter().rev().find_map(|event| match &event.event {
-            Event::Answer(answer) => match answer.as_ref() {
-                Answer::Rehearsal(rehearsal) => Some(rehearsal),
-                _ => None,
-            },
+        let answers = self.said.iter().filter_map(|event| match &event.event {
+            Event::Answer(answer) => Some(answer.as_ref()),
             _ => None,
         });
         let mut found = answers.filter_map(|answer| match answer {
