@@ -172,7 +172,6 @@ impl Event {
 
 /// The answer of a subcommand.
 #[derive(Clone, Debug, Serialize)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a run, and it is boxed in its event")]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     Status(Status),

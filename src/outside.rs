@@ -30,10 +30,10 @@ impl Outside {
     }
 
     fn play(story: Story, seed: Option<u64>, environment: &Environment) -> Result<Self, Failure> {
-        let store = store(environment)?;
-        let saved = store.load(story)?;
+        let kept = store(environment)?;
+        let saved = kept.load(story)?;
         let (world, handle) = world(story, saved, seed.unwrap_or(0));
-        Ok(Self { world, played: Some((store, handle)) })
+        Ok(Self { world, played: Some((kept, handle)) })
     }
 }
 

@@ -25,9 +25,9 @@ pub struct Args {
     cut_meetings: bool,
 }
 
-const LIMIT: Duration = Duration::from_secs(10 * 60);
+const LIMIT: Duration = Duration::from_mins(10);
 /// Meetings last.
-const LIMIT_WHEN_EMPTY: Duration = Duration::from_secs(6 * 3600);
+const LIMIT_WHEN_EMPTY: Duration = Duration::from_hours(6);
 
 impl Args {
     fn meetings(&self) -> Meetings {

@@ -4,17 +4,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
 use super::{Visit, load, token};
 use crate::domain::finding::{Code, Weight};
-use crate::domain::meeting::{Proof, Stage};
+use crate::domain::meeting::{Finding, Proof, Stage};
 use crate::domain::name::Host;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Events, Probe};
-use crate::probe::media::{Ask, prove};
+use crate::probe::media::{Ask, chance, prove};
 use crate::probe::meeting::Policy;
 
 /// Prove that a meeting works on any Jitsi deployment
@@ -52,7 +50,7 @@ pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let door = Door::read(&args.url)?;
     let ask = args.ask(&door, visit)?;
     let street = &visit.street;
-    let mut chance = ChaCha8Rng::seed_from_u64(street.seed ^ street.clock.now().as_nanosecond().cast_unsigned() as u64);
+    let mut chance = chance(street.seed, &street.clock);
     let stop = visit.stop.child_token();
     let tell = |stage| tell(&visit.say, stage, &ask);
     let mut proving =
@@ -81,7 +79,7 @@ fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) ->
                 .next("run it again with a longer `--timeout`"),
         });
     }
-    let outcome = match proof.finding.as_ref().map(|finding| finding.weight()) {
+    let outcome = match proof.finding.as_ref().map(Finding::weight) {
         None | Some(Weight::Warning) => Outcome::Done,
         Some(Weight::NotApplicable) => Outcome::CannotTell,
         Some(Weight::Failure) => Outcome::Unhealthy,

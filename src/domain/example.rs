@@ -20,7 +20,7 @@ pub(crate) fn ago(seconds: i64) -> Timestamp {
 pub(crate) fn policy() -> Policy {
     Policy {
         account: Some("111122223333".parse().expect("an account")),
-        session: Duration::from_secs(3 * 3600),
+        session: Duration::from_hours(3),
         media: false,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,

@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_ladder_ends_where_it_broke() {
-        let results = |proof: &Proof| ladder(proof).map(|c| c.result);
         use Climb::*;
+        let results = |proof: &Proof| ladder(proof).map(|c| c.result);
         assert_eq!(results(&Proof::default()), [Shown; 4]);
         for &code in Code::ALL {
             let proof = Proof { finding: Some(Finding::new(code)), ..Proof::default() };

@@ -9,6 +9,7 @@ pub mod cost;
 pub mod estimate;
 mod evidence;
 pub mod finding;
+mod judge;
 pub mod ladder;
 pub mod level;
 pub mod meeting;

@@ -207,7 +207,7 @@ fn certificates_are_judged_by_date_name_and_chain() {
     assert_eq!(
         judged(|c| {
             c.name_matches = false;
-            c.names = vec!["www.example.org".into()]
+            c.names = vec!["www.example.org".into()];
         }),
         Verdict::Fails("the certificate is for www.example.org".into())
     );

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tokio::join;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -22,7 +20,7 @@ use crate::domain::observed::{
 };
 use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
-use crate::probe::media::{Ask, prove};
+use crate::probe::media::{Ask, chance, prove};
 use crate::probe::{self, Sight};
 use crate::world::{CloudError, Errand, World};
 
@@ -339,8 +337,7 @@ impl Eyes<'_> {
         let expected = self.media_addresses().await;
         let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
         let World { net, trust, clock, seed, .. } = self.world;
-        // Each try has a room of its own.
-        let mut chance = ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_nanosecond().cast_unsigned() as u64);
+        let mut chance = chance(*seed, clock);
         let mut proof = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ()).await;
         let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
         proof.tries = before + 1;

@@ -85,20 +85,19 @@ async fn play(job: Job<'_>, script: Script<'_>) -> Result<Rehearsed, Failure> {
     let fresh = CancellationToken::new();
     let back = Job { stop: &fresh, ..job };
     let mut unrestored = None;
-    match stage.leaves_it(home, begun) {
-        Some(why) => stage.skip(Phase::Down, why),
-        None => {
-            if job.stop.is_cancelled() {
-                job.say.note("The platform is put back as it was found first; leaving now would leave it running.");
-            }
-            stage.run(Phase::Down, down(back, home, &mut unrestored)).await;
+    if let Some(why) = stage.leaves_it(home, begun) {
+        stage.skip(Phase::Down, why);
+    } else {
+        if job.stop.is_cancelled() {
+            job.say.note("The platform is put back as it was found first; leaving now would leave it running.");
         }
+        stage.run(Phase::Down, down(back, home, &mut unrestored)).await;
     }
     let stays = stage.stays_up(begun);
     let wanted = if stays { Home::Running } else { home };
     let mut left = None;
     stage.run(Phase::NothingLeft, nothing_left(back, identity, begun.then_some(wanted), &mut left)).await;
-    Ok(stage.end(standing, left, begun.then_some(wanted), unrestored))
+    Ok(stage.end(standing.as_ref(), left.as_ref(), begun.then_some(wanted), unrestored))
 }
 
 /// Where to bring it back to; refuses when it may not be touched now.
@@ -268,21 +267,21 @@ impl Stage<'_> {
     /// `wanted`: where it has to stand now, if it was touched at all.
     fn end(
         self,
-        found: Option<Standing>,
-        left: Option<Standing>,
+        found: Option<&Standing>,
+        left: Option<&Standing>,
         wanted: Option<Home>,
         unrestored: Option<Failure>,
     ) -> Rehearsed {
-        let astray = wanted.filter(|home| !left.as_ref().is_some_and(|standing| home.is(standing)));
-        let unrestored = unrestored.or_else(|| astray.map(|home| not_as_found(home, left.as_ref())));
+        let astray = wanted.filter(|home| !left.is_some_and(|standing| home.is(standing)));
+        let unrestored = unrestored.or_else(|| astray.map(|home| not_as_found(home, left)));
         let name = |standing: Option<&Standing>| standing.map_or("unknown", Standing::name);
         let rehearsal = Rehearsal {
             platform: self.script.platform.to_owned(),
             url: url(self.job.sight),
             began: self.at,
             took: self.began.elapsed(),
-            found: name(found.as_ref()),
-            left: name(left.as_ref()),
+            found: name(found),
+            left: name(left),
             restored: unrestored.is_none(),
             phases: self.parts,
         };
@@ -337,12 +336,11 @@ async fn prerequisites(job: Job<'_>, identity: Reading<Identity>) -> Found {
     }
     match &seen.secret {
         Reading::Present(secret) if secret.deleted.is_none() => evidence.push("the secret exists".into()),
-        Reading::Unreadable(_) => {}
-        Reading::Present(_) | Reading::Absent if found.grade.is_none() => {
+        Reading::Present(_) | Reading::Absent if !matches!(found.grade, Some(Grade::Bad(_) | Grade::Unseen(_))) => {
             found.grade = Some(Grade::Bad("the secret with Jitsi's passwords does not exist".into()));
             found.next = vec!["create it with Terraform: `meetctl deploy`".into()];
         }
-        Reading::Present(_) | Reading::Absent => {}
+        Reading::Present(_) | Reading::Absent | Reading::Unreadable(_) => {}
     }
     Found { evidence, ..found }
 }

@@ -21,14 +21,16 @@ pub(super) fn probe(of: &Probe, page: &Page) -> String {
         table.add_row(Row::from(vec![marked, Cell::new(climbed.level.name()), Cell::new(clean(&climbed.figures))]));
     }
     fix(&mut table, &[13, 10]);
-    out += &format!("{}\n", table.trim_fmt());
+    out += &table.trim_fmt();
+    out.push('\n');
     for told in of.finding.iter().chain(&of.warnings) {
         out += &finding(told, page);
     }
-    out += &format!("\nroom {}, {}\n", clean(&of.proof.room), words::duration(of.proof.took));
-    if of.proof.room.is_empty() {
-        out = out.replacen("\nroom , ", "\n", 1);
-    }
+    let room = if of.proof.room.is_empty() { String::new() } else { format!("room {}, ", clean(&of.proof.room)) };
+    out += "\n";
+    out += &room;
+    out += &words::duration(of.proof.took);
+    out.push('\n');
     out
 }
 
@@ -115,12 +117,14 @@ pub(super) fn tone_of(grade: &Grade) -> Tone {
     }
 }
 
+type Wanted = fn(&Grade) -> bool;
+
 /// `9 of 10 phases good, 1 failed (5m 12s). Found standby, left standby.`
 pub(super) fn summary(of: &Rehearsal) -> String {
     let number = |is: fn(&Grade) -> bool| of.phases.iter().filter(|part| is(&part.grade)).count();
     let good = number(|g| matches!(g, Grade::Good | Grade::Warned(_)));
     let mut parts = vec![format!("{good} of {} good", words::count(of.phases.len() as u64, "phase", "phases"))];
-    let others: [(&str, fn(&Grade) -> bool); 4] = [
+    let others: [(&str, Wanted); 4] = [
         ("failed", |g| matches!(g, Grade::Bad(_))),
         ("unknown", |g| matches!(g, Grade::Unseen(_))),
         ("skipped", |g| matches!(g, Grade::Skipped(_))),

@@ -221,7 +221,7 @@ async fn emulate() {
     let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let bridge = udp.local_addr().expect("bound");
-    let hex: String = certificate.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = certificate.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     println!("{} {bridge} {hex}", tcp.local_addr().expect("bound"));
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());

@@ -1,5 +1,6 @@
 //! `test-platform` and `probe`, in process and on simulated time: every phase, every end, every story.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,11 +69,11 @@ impl Ran {
             Event::Answer(answer) => Some(answer.as_ref()),
             _ => None,
         });
-        let found = answers.filter_map(|answer| match answer {
+        let mut found = answers.filter_map(|answer| match answer {
             Answer::Rehearsal(rehearsal) => Some(rehearsal),
             _ => None,
         });
-        found.last().unwrap_or_else(|| panic!("no rehearsal: {:?}", self.result))
+        found.next_back().unwrap_or_else(|| panic!("no rehearsal: {:?}", self.result))
     }
 
     /// `g` good, `w` warned, `b` bad, `u` unseen, `s` skipped.
@@ -91,7 +92,7 @@ impl Ran {
     fn text(&self) -> String {
         let mut all = format!("{:?}\n", self.result);
         for event in &self.said {
-            all += &format!("{}\n{event:?}\n", serde_json::to_string(event).expect("an event is JSON"));
+            let _ = writeln!(all, "{}\n{event:?}", serde_json::to_string(event).expect("an event is JSON"));
         }
         all + &plain(&self.said)
     }
@@ -110,13 +111,15 @@ impl Ran {
     }
 }
 
+type Meanwhile<'a> = &'a dyn Fn(&Handle);
+
 /// When somebody presses Ctrl-C, and what else happens meanwhile.
 #[derive(Clone, Copy, Default)]
 struct Script<'a> {
     /// So long after a phase has begun.
     interrupt: Option<(usize, Duration)>,
     /// When this phase begins.
-    meanwhile: Option<(usize, &'a dyn Fn(&Handle))>,
+    meanwhile: Option<(usize, Meanwhile<'a>)>,
     token: Option<&'a str>,
 }
 
@@ -246,7 +249,9 @@ fn plain(said: &[Stamped]) -> String {
     let at = said.first().map_or(Timestamp::UNIX_EPOCH, |event| event.at);
     let clock = meetctl::clock::Clock::starting_at(at);
     let mut render = Plain::new(Out::new(paper.clone()), Out::new(paper.clone()), page, page, clock);
-    said.iter().for_each(|event| render.event(event));
+    for event in said {
+        render.event(event);
+    }
     let bytes = paper.0.lock().expect("one thread").clone();
     String::from_utf8(bytes).expect("text")
 }

@@ -1,4 +1,4 @@
-//! Tests with real components: moto, nginx, Prosody, Knot DNS; and the binary against all of them.
+//! Tests with real components: moto, nginx, Prosody, Knot DNS, coturn; and the binary against all of them.
 //! See `README.md` beside this file for what they need and how to run them.
 
 #![expect(clippy::disallowed_methods, reason = "these tests start processes and live in real time")]
@@ -7,6 +7,7 @@ mod aws_proxy;
 mod certificate;
 mod conductor;
 mod contract;
+mod coturn;
 mod dns;
 mod end_to_end;
 mod http;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         aws_proxy::tests(),
         conductor::tests(),
         contract::tests(),
+        coturn::tests(),
         dns::tests(),
         end_to_end::tests(),
         meeting::tests(),

@@ -11,6 +11,9 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::process::Result;
 
+/// The Python for which Debian packages modules; another one may come first in the `PATH`.
+pub(crate) const DEBIANS_PYTHON: &str = "/usr/bin/python3";
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Need {
     /// Python with `venv`, and the packages of `requirements.txt` (fetched once).
@@ -24,6 +27,10 @@ pub(crate) enum Need {
     Curl,
     Dig,
     OpenSsl,
+    /// `turnserver` and `turnutils_stunclient`.
+    Coturn,
+    /// A second reader of STUN, for Debian's own Python.
+    Aioice,
     /// Ports 53 and 443 on a loopback address of our own: root, and a system on which all of
     /// `127.0.0.0/8` is local.
     LowPorts,
@@ -51,6 +58,17 @@ impl Need {
             Self::Curl => program_missing("curl", "curl"),
             Self::Dig => program_missing("dig", "bind9-dnsutils"),
             Self::OpenSsl => program_missing("openssl", "openssl"),
+            Self::Coturn => {
+                program_missing("turnserver", "coturn").or_else(|| program_missing("turnutils_stunclient", "coturn"))
+            }
+            Self::Aioice => {
+                static AIOICE: OnceLock<bool> = OnceLock::new();
+                let there = *AIOICE.get_or_init(|| {
+                    crate::process::output(DEBIANS_PYTHON, &["-c", "import aioice.stun"], "")
+                        .is_ok_and(|output| output.status.success())
+                });
+                (!there).then(|| "no aioice (Debian package python3-aioice)".into())
+            }
             Self::LowPorts => {
                 static LOW: OnceLock<bool> = OnceLock::new();
                 let free = *LOW.get_or_init(|| {

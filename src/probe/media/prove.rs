@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rand::Rng;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,11 @@ use crate::domain::meeting::{Proof, Stage};
 use crate::probe::meeting::{Names, redact};
 use crate::probe::xmpp::tls::Door;
 use crate::world::{Net, Trust};
+
+/// Chance for one proof: another one at each moment, so that each try has a room of its own.
+pub fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_microsecond().cast_unsigned())
+}
 
 /// Proves once that a meeting works, and leaves no trace: on success, failure, interruption and time-out alike.
 ///

@@ -15,8 +15,8 @@ const SENDS_COUNT: usize = 5;
 const SENDS: [u64; SENDS_COUNT] = [0, 100, 300, 700, 1500];
 /// Stray datagrams that are read before an address counts as silent.
 const MOST_STRAYS: u32 = 1_000;
-/// As for a host candidate.
-const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
+/// As for a peer-reflexive candidate (RFC 8445, 7.1.1).
+const PRIORITY: u32 = 110 << 24 | 65_535 << 8 | 255;
 
 /// What is asked of an address.
 pub(super) struct Question<'a> {

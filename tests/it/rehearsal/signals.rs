@@ -20,12 +20,14 @@ fn program(state: &TempDir, line: &str) -> Command {
     program
 }
 
-/// Runs until it has begun to talk, lets it work for a while, and interrupts it once.
-fn interrupted(state: &TempDir, line: &str, after: Duration) -> Ended {
+/// Runs until it has said something, lets it work for a while, and interrupts it once.
+fn interrupted(state: &TempDir, line: &str, said: &str, after: Duration) -> Ended {
     let mut child = program(state, line).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
     let mut err = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut talk = String::new();
-    err.read_line(&mut talk).expect("a line");
+    while !talk.contains(said) {
+        assert!(err.read_line(&mut talk).expect("a line") > 0, "it ended before it said {said:?}:\n{talk}");
+    }
     std::thread::sleep(after);
     let began = Instant::now();
     let pid = child.id().to_string();
@@ -39,7 +41,7 @@ fn health_and_probe_leave_first() {
     let state = tempfile::tempdir().expect("a folder");
     for line in ["probe https://meet.example.org --for 60s", "health"] {
         let line = format!("--sandbox=running --pace 1 {line}");
-        let ended = interrupted(&state, &line, Duration::from_millis(1_000));
+        let ended = interrupted(&state, &line, "sandbox", Duration::from_secs(1));
         assert_eq!(ended.code, Some(130), "{line}\n{}", ended.talk);
         assert!(ended.took < Duration::from_secs(6), "{line}: {:?}", ended.took);
     }
@@ -48,7 +50,8 @@ fn health_and_probe_leave_first() {
 #[test]
 fn a_rehearsal_puts_the_platform_back() {
     let state = tempfile::tempdir().expect("a folder");
-    let ended = interrupted(&state, "--sandbox --pace 60 test-platform", Duration::from_millis(900));
+    let line = "--sandbox --pace 60 test-platform";
+    let ended = interrupted(&state, line, "phase 3 of 10", Duration::from_millis(300));
     assert_eq!(ended.code, Some(130), "{}", ended.talk);
     assert!(ended.talk.contains("put back as it was found first"), "{}", ended.talk);
     let status = program(&state, "--sandbox status --expect standby").output().expect("it runs");

@@ -234,11 +234,10 @@ mod tests {
             }
             let _ = client.handle_input(Input::Timeout(now.into_std()));
             given = endpoint.time(now);
-            while let Ok(Output::Transmit(_) | Output::Event(_)) = client.poll_output().map(|output| {
-                if let Output::Transmit(packet) = &output {
+            while let Ok(Output::Transmit(_) | Output::Event(_)) = client.poll_output().inspect(|output| {
+                if let Output::Transmit(packet) = output {
                     given.datagrams.extend(endpoint.receive(outside, &packet.contents, now).datagrams);
                 }
-                output
             }) {}
         }
         (endpoint.connected, endpoint.refused)

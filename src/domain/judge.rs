@@ -1,0 +1,476 @@
+//! How each condition is judged from what was seen.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::action::Action;
+use super::billed::{Billed, Kind, Witness};
+use super::cause::{self, Cause};
+use super::condition::Verdict;
+use super::meeting::{Proof, Weight};
+use super::observed::{
+    Authority, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service, Target, TargetState, Task,
+    Unreadable, between,
+};
+use super::plan::{Counted, Meetings, Policy, people};
+
+/// Java services report success before their first check has run; this long of it is believed.
+pub const STEADY: Duration = Duration::from_secs(15);
+/// A task this old has long had its first health checks.
+const SETTLED: SignedDuration = SignedDuration::from_mins(2);
+/// From here on a certificate's end is a warning.
+pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 24);
+
+pub(super) fn with<T>(reading: &Reading<T>, absent: &str, judge: impl FnOnce(&T) -> Verdict) -> Verdict {
+    match reading {
+        Reading::Present(it) => judge(it),
+        Reading::Absent => Verdict::Fails(absent.to_owned()),
+        Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+    }
+}
+
+/// The verdict that matters most: what fails, then what cannot be seen, then what is awaited.
+pub(super) fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+    let rank = |v: &Verdict| match v {
+        Verdict::Holds => 0,
+        Verdict::Warns(_) => 1,
+        Verdict::Waits(_) => 2,
+        Verdict::Unseen(_) => 3,
+        Verdict::Fails(_) => 4,
+    };
+    verdicts.into_iter().fold(Verdict::Holds, |worst, next| if rank(&next) > rank(&worst) { next } else { worst })
+}
+
+pub(super) fn signed_in(seen: &Observed, policy: &Policy) -> Verdict {
+    with(&seen.identity, "there are no credentials", |identity| {
+        if let Some(wanted) = policy.account.as_ref().filter(|w| **w != identity.account) {
+            return Verdict::Fails(format!(
+                "the credentials belong to account {}, the platform to {wanted}",
+                identity.account
+            ));
+        }
+        match identity.expires {
+            Some(end) if end <= seen.at => Verdict::Fails(format!("the credentials ended at {}", clock_time(end))),
+            Some(end) if between(seen.at, end) < policy.session => {
+                Verdict::Warns(format!("the credentials end at {}, before a session that starts now", clock_time(end)))
+            }
+            Some(_) | None => Verdict::Holds,
+        }
+    })
+}
+
+/// Why the current start cannot succeed any more.
+pub fn start_failure(seen: &Observed) -> Option<Cause> {
+    let service = seen.service.present()?;
+    let deployment = seen.deployment()?;
+    cause::of(service, seen.tasks.present().map_or(&[], Vec::as_slice), deployment).filter(|c| c.certain)
+}
+
+pub(super) fn started(seen: &Observed, service: &Service) -> Verdict {
+    let Some(tasks) = seen.tasks.present() else {
+        return Verdict::Unseen(seen.tasks.unreadable().cloned().unwrap_or_else(not_asked));
+    };
+    let Some(deployment) = seen.deployment() else {
+        return Verdict::Waits("the service has no deployment".into());
+    };
+    if seen.run.asked.is_some() && !service.deployments.iter().any(|d| d.id == *deployment) {
+        return Verdict::Waits("ECS does not show the new deployment yet".into());
+    }
+    if service.desired == 0 {
+        return Verdict::Waits("the desired count is 0".into());
+    }
+    if let Some(cause) = start_failure(seen) {
+        return Verdict::Fails(cause.what);
+    }
+    let live: Vec<&Task> = tasks.iter().filter(|t| t.stopped.is_none()).collect();
+    let ours: Vec<&&Task> = live.iter().filter(|t| t.deployment.as_ref() == Some(deployment)).collect();
+    match (ours.as_slice(), live.len()) {
+        ([], 0) => Verdict::Waits("0 tasks, 1 wanted".into()),
+        ([], n) => Verdict::Waits(format!("{n} task(s) of an earlier start, none of this one yet")),
+        ([task], 1) if task.is_running() => Verdict::Holds,
+        ([task], 1) => Verdict::Waits(format!("the task is {}", task.last_status)),
+        ([_], n) => Verdict::Waits(format!("{} task(s) of an earlier start still there", n - 1)),
+        (many, _) => Verdict::Waits(format!("{} tasks of this start, 1 wanted", many.len())),
+    }
+}
+
+pub(super) fn healthy(seen: &Observed) -> Verdict {
+    if let Some(why) = seen.tasks.unreadable() {
+        return Verdict::Unseen(why.clone());
+    }
+    if let Some(cause) = start_failure(seen) {
+        return Verdict::Fails(cause.what);
+    }
+    let Some(task) = seen.task() else { return Verdict::Waits("no task runs".into()) };
+    let ill: Vec<&str> =
+        task.containers.iter().filter(|c| c.health == Health::Unhealthy).map(|c| c.name.as_str()).collect();
+    if !ill.is_empty() {
+        return Verdict::Waits(format!("unhealthy: {}", ill.join(", ")));
+    }
+    match task.health {
+        Health::Healthy if task.is_running() => Verdict::Holds,
+        Health::Healthy => Verdict::Waits(format!("the task is {}", task.last_status)),
+        Health::Unhealthy => Verdict::Waits("the task is unhealthy".into()),
+        Health::Unknown => Verdict::Waits(match unchecked(task).as_slice() {
+            [] => "no health check has answered yet".into(),
+            names => format!("no health yet: {}", names.join(", ")),
+        }),
+    }
+}
+
+fn unchecked(task: &Task) -> Vec<&str> {
+    const ESSENTIAL: [&str; 4] = ["web", "prosody", "jicofo", "jvb"];
+    task.containers
+        .iter()
+        .filter(|c| c.health == Health::Unknown && ESSENTIAL.contains(&c.name.as_str()))
+        .map(|c| c.name.as_str())
+        .collect()
+}
+
+pub(super) fn steady(seen: &Observed) -> Verdict {
+    let Some(task) = seen.task() else { return healthy(seen) };
+    match healthy(seen) {
+        Verdict::Holds => {}
+        other => return other,
+    }
+    if task.started.is_some_and(|at| seen.at.duration_since(at) >= SETTLED) {
+        return Verdict::Holds;
+    }
+    match &seen.run.healthy_since {
+        // A single look cannot wait for the second one.
+        _ if seen.run.asked.is_none() => {
+            Verdict::Warns("the task is young: its Java services call themselves healthy early".into())
+        }
+        Some((id, since)) if *id == task.id && between(*since, seen.at) >= STEADY => Verdict::Holds,
+        Some((id, since)) if *id == task.id => {
+            Verdict::Waits(format!("healthy since {}; 15 s of it are believed", since.strftime("%H:%M:%S UTC")))
+        }
+        Some(_) | None => Verdict::Waits("healthy only just now; 15 s of it are believed".into()),
+    }
+}
+
+pub(super) fn targets_healthy(seen: &Observed) -> Verdict {
+    with(&seen.targets, "the service has no target group: the platform is powered down", |groups| {
+        if groups.is_empty() {
+            return Verdict::Fails("the service is attached to no target group".into());
+        }
+        let address = seen.task().and_then(|t| t.address);
+        let long_healthy = has_long_been_healthy(seen);
+        worst(groups.iter().map(|group| {
+            let label = format!("{}:{}", group.container, group.port);
+            match target_of(&group.targets, address) {
+                None => Verdict::Waits(format!("{label}: the task is not registered yet")),
+                Some(target) => target_healthy(&label, target, long_healthy),
+            }
+        }))
+    })
+}
+
+/// The target that is this task's; when the task's address is not known, the only one that is not draining.
+fn target_of(targets: &[Target], task: Option<IpAddr>) -> Option<&Target> {
+    match task {
+        Some(address) => targets.iter().find(|t| t.address == address.to_string()),
+        None => targets.iter().find(|t| t.state != TargetState::Draining),
+    }
+}
+
+/// A task that calls itself healthy for this long, and is still unhealthy to the load balancer, will stay so.
+const LONG_HEALTHY: Duration = Duration::from_secs(90);
+
+fn has_long_been_healthy(seen: &Observed) -> bool {
+    let Some(task) = seen.task().filter(|t| t.is_running() && t.health == Health::Healthy) else { return false };
+    let watched = seen.run.healthy_since.as_ref().filter(|(id, _)| *id == task.id).map(|(_, since)| *since);
+    let settled = task.started.map(|at| at + SETTLED);
+    [watched, settled].into_iter().flatten().any(|since| between(since, seen.at) >= LONG_HEALTHY)
+}
+
+fn target_healthy(label: &str, target: &Target, long_healthy: bool) -> Verdict {
+    let reason = target.reason.as_deref().unwrap_or("no reason given");
+    match target.state {
+        TargetState::Healthy => Verdict::Holds,
+        TargetState::Initial => Verdict::Waits(format!("{label}: initial ({reason})")),
+        TargetState::Unhealthy if long_healthy => Verdict::Fails(format!(
+            "{label}: the containers call themselves healthy, and the load balancer finds the task unhealthy ({reason})"
+        )),
+        TargetState::Unhealthy => Verdict::Waits(format!("{label}: unhealthy ({reason})")),
+        TargetState::Unused => Verdict::Waits(format!("{label}: unused ({reason})")),
+        TargetState::Draining => Verdict::Waits(format!("{label}: draining ({reason})")),
+        TargetState::Unavailable => Verdict::Waits(format!("{label}: its health is unavailable ({reason})")),
+    }
+}
+
+pub(super) fn name_resolves(seen: &Observed) -> Verdict {
+    if let (Some(record), Some(balancer)) = (seen.record.present(), seen.balancer.present())
+        && let [target] = record.targets.as_slice()
+        && bare(target) != bare(&balancer.dns_name)
+    {
+        return Verdict::Fails(format!(
+            "the record points to {}, the load balancer is {}",
+            bare(target),
+            bare(&balancer.dns_name)
+        ));
+    }
+    if seen.record.is_absent() {
+        return Verdict::Fails("Route 53 has no record of this name".into());
+    }
+    with(&seen.names, "the name does not exist", resolves)
+}
+
+/// A DNS name without its final dot, in lower case, without the prefix that aliases may carry.
+fn bare(name: &str) -> String {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name.strip_prefix("dualstack.").map(str::to_owned).unwrap_or(name)
+}
+
+fn resolves(names: &Resolution) -> Verdict {
+    let balancer = match &names.balancer {
+        None => return Verdict::Waits("there is no load balancer to compare with".into()),
+        Some(Err(why)) => return Verdict::Unseen(why.clone()),
+        Some(Ok(addresses)) if addresses.is_empty() => {
+            return Verdict::Waits("the load balancer's own name has no address yet".into());
+        }
+        Some(Ok(addresses)) => addresses,
+    };
+    let local = match &names.local {
+        Err(why) => Verdict::Unseen(why.clone()),
+        Ok(addresses) => points_to("this machine's resolver", addresses, balancer),
+    };
+    let known = names.authoritative.iter().filter_map(|a: &Authority| a.answer.as_ref().ok().map(|found| (a, found)));
+    let authoritative: Vec<Verdict> = known.map(|(a, found)| points_to(&a.server, found, balancer)).collect();
+    if authoritative.is_empty() {
+        let why = names.authorities_unseen.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
+        return worst([local, Verdict::Warns(format!("the zone's own name servers could not be asked: {why}"))]);
+    }
+    worst(authoritative.into_iter().chain([local]))
+}
+
+fn points_to(who: &str, found: &[IpAddr], balancer: &[IpAddr]) -> Verdict {
+    if found.is_empty() {
+        Verdict::Waits(format!("{who} knows no address of the name"))
+    } else if found.iter().all(|a| balancer.contains(a)) {
+        Verdict::Holds
+    } else {
+        Verdict::Waits(format!("{who} says {}, the load balancer is at {}", addresses(found), addresses(balancer)))
+    }
+}
+
+pub fn addresses(of: &[IpAddr]) -> String {
+    of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
+    let left = certificate.not_after.duration_since(now);
+    let day = |t: Timestamp| t.strftime("%Y-%m-%d %H:%M UTC");
+    if left.is_negative() {
+        Verdict::Fails(format!("the certificate expired on {}", day(certificate.not_after)))
+    } else if certificate.not_before > now {
+        Verdict::Fails(format!("the certificate is not valid before {}", day(certificate.not_before)))
+    } else if !certificate.name_matches {
+        Verdict::Fails(format!("the certificate is for {}", certificate.names.join(", ")))
+    } else if let Some(why) = &certificate.untrusted {
+        Verdict::Fails(format!("browsers do not trust the certificate of {}: {why}", certificate.issuer))
+    } else if left < CERTIFICATE_WARNING {
+        Verdict::Warns(format!(
+            "the certificate ends on {}, in {} days",
+            day(certificate.not_after),
+            left.as_hours() / 24
+        ))
+    } else if certificate.private_root {
+        Verdict::Warns("trusted only through the private root of [tls] ca_file: browsers without it refuse".into())
+    } else {
+        Verdict::Holds
+    }
+}
+
+/// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
+const MEETING_TRIES: u32 = 3;
+
+/// `waits`: whether a run may try again, in a fresh room.
+pub(super) fn media_flows(proof: &Proof, waits: bool) -> Verdict {
+    let Some(finding) = &proof.finding else {
+        return match proof.warnings.first() {
+            None => Verdict::Holds,
+            Some(warning) => Verdict::Warns(warning.to_string()),
+        };
+    };
+    match finding.weight() {
+        Weight::Warning => Verdict::Warns(finding.to_string()),
+        Weight::NotApplicable => Verdict::Unseen(Unreadable {
+            because: Blindness::Unprovable,
+            why: format!("{finding}: {}", finding.remedy()),
+        }),
+        Weight::Failure if waits && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure => Verdict::Fails(finding.to_string()),
+    }
+}
+
+/// A page that a starting platform may still mend is awaited; a page that is somebody else's is a failure.
+pub(super) fn page(page: &Page) -> Verdict {
+    match (&page.wrong, page.status) {
+        (None, _) => Verdict::Holds,
+        (Some(why), None | Some(500..)) => Verdict::Waits(format!("{}: {why}", page.path)),
+        (Some(why), Some(_)) => Verdict::Fails(format!("{}: {why}", page.path)),
+    }
+}
+
+pub(super) fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
+    if policy.meetings == Meetings::Cut || policy.counted == Counted::ByNobody {
+        return Verdict::Holds;
+    }
+    if let Some(why) = seen.service.unreadable().or(seen.tasks.unreadable()) {
+        return Verdict::Unseen(why.clone());
+    }
+    let asked_to_run = seen.service.present().is_some_and(|s| s.desired > 0);
+    if !asked_to_run || !seen.live_tasks().any(Task::is_running) {
+        return Verdict::Holds;
+    }
+    match people(seen) {
+        Ok(line) if line.conferences == 0 => Verdict::Holds,
+        Ok(line) => Verdict::Waits(format!(
+            "{} in {}",
+            count(line.participants, "person", "people"),
+            count(line.conferences, "room", "rooms")
+        )),
+        Err(why) => Verdict::Unseen(Unreadable { because: Blindness::Garbled, why }),
+    }
+}
+
+pub(super) fn unprotected(seen: &Observed, policy: &Policy) -> Verdict {
+    let could_be = policy.meetings == Meetings::Cut && seen.live_tasks().any(Task::is_running);
+    if could_be && !seen.run.unprotected {
+        Verdict::Waits("the task protects itself while it counts people".into())
+    } else {
+        Verdict::Holds
+    }
+}
+
+fn count(n: u32, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+pub(super) fn stopped(seen: &Observed) -> Verdict {
+    if let Some(why) = seen.tasks.unreadable() {
+        return Verdict::Unseen(why.clone());
+    }
+    let live = seen.live_tasks().count();
+    match &seen.service {
+        Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+        Reading::Present(service) if service.desired > 0 => {
+            Verdict::Waits(format!("the desired count is {}", service.desired))
+        }
+        // A task that moves from one of ECS's lists to the other is in neither for a moment.
+        Reading::Present(service) if live == 0 && service.running + service.pending > 0 => {
+            Verdict::Waits(format!("ECS still counts {} task(s)", service.running + service.pending))
+        }
+        Reading::Present(_) | Reading::Absent if live > 0 => Verdict::Waits(format!("{live} task(s) still stopping")),
+        Reading::Present(_) | Reading::Absent => Verdict::Holds,
+    }
+}
+
+/// Terraform attaches the service to the target groups after it has made the load balancer.
+pub(super) fn is_detached(seen: &Observed) -> bool {
+    seen.service.present().is_some_and(|s| s.target_groups.is_empty())
+}
+
+pub(super) fn ingress_removed(seen: &Observed) -> Verdict {
+    match &seen.balancer {
+        Reading::Absent => Verdict::Holds,
+        Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+        // Terraform has removed what it knows; what is left is judged as a leftover.
+        Reading::Present(_) if seen.run.terraformed.is_some() => {
+            Verdict::Warns("a load balancer of the platform's name is there that Terraform does not know".into())
+        }
+        Reading::Present(balancer) => Verdict::Waits(format!("there is a load balancer, {}", balancer.dns_name)),
+    }
+}
+
+pub(super) fn stack_gone(seen: &Observed) -> Verdict {
+    fn there<T>(what: &str, reading: &Reading<T>) -> Verdict {
+        match reading {
+            Reading::Present(_) => Verdict::Waits(format!("{what} is still there")),
+            Reading::Absent => Verdict::Holds,
+            Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+        }
+    }
+    let secret = match &seen.secret {
+        Reading::Present(secret) if secret.deleted.is_some() => Verdict::Warns(format!(
+            "AWS keeps {} for its recovery window: its name cannot be used until then",
+            secret.name
+        )),
+        other => there("the secret", other),
+    };
+    let managed = match &seen.managed {
+        Reading::Present(managed) if managed.is_empty() => Verdict::Holds,
+        Reading::Present(managed) => {
+            Verdict::Waits(format!("Terraform still manages {}", count_of(managed.len(), "resource", "resources")))
+        }
+        Reading::Absent => Verdict::Holds,
+        Reading::Unreadable(why) => Verdict::Unseen(why.clone()),
+    };
+    // A load balancer that Terraform does not know is judged as a leftover.
+    worst([there("the service", &seen.service), secret, managed])
+}
+
+fn count_of(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// The list of tags may name a thing for a while after it was deleted.
+const TAGS_LINGER: SignedDuration = SignedDuration::from_mins(3);
+
+pub(super) fn nothing_bills(seen: &Observed) -> Verdict {
+    let billed = match &seen.billed {
+        Reading::Unreadable(why) => return Verdict::Unseen(why.clone()),
+        Reading::Absent => &[],
+        Reading::Present(billed) => billed.as_slice(),
+    };
+    if let Some(why) = seen.balancer.unreadable().or(seen.tasks.unreadable()) {
+        return Verdict::Unseen(why.clone());
+    }
+    let mut left: Vec<String> = billed.iter().map(ToString::to_string).collect();
+    let listed = billed.iter().any(|b| b.kind == Kind::Balancer);
+    left.extend(seen.balancer.present().filter(|_| !listed).map(|b| format!("load balancer {}", b.dns_name)));
+    if left.is_empty() {
+        return Verdict::Holds;
+    }
+    let fresh = |at: Option<Timestamp>| at.is_some_and(|at| seen.at.duration_since(at) < TAGS_LINGER);
+    if fresh(seen.run.balancers_removed) {
+        return Verdict::Waits(format!("still there: {}", left.join("; ")));
+    }
+    let only_tags = seen.balancer.is_absent() && billed.iter().all(|b| b.witness == Witness::TagsOnly);
+    if fresh(seen.run.terraformed) && only_tags {
+        return Verdict::Waits(format!("its tags still list {}", left.join("; ")));
+    }
+    Verdict::Fails(left.join("; "))
+}
+
+/// A load balancer with our tags that its owner confirms is removed; an address goes with Terraform's plan, once.
+pub(super) fn nothing_bills_remedy(seen: &Observed) -> Option<Action> {
+    let billed = seen.billed.present()?;
+    let terraformed = seen.run.terraformed.is_some();
+    if seen.balancer.present().is_some() && !terraformed {
+        // Not a leftover: it goes with an earlier step.
+        return None;
+    }
+    if leftover_balancers(billed).next().is_some() {
+        return seen.run.balancers_removed.is_none().then_some(Action::RemoveBalancers);
+    }
+    let address = billed.iter().any(|b| b.kind == Kind::Address);
+    (address && !terraformed && seen.service.present().is_some()).then_some(Action::PowerDown)
+}
+
+/// The load balancers with the project's tags that elbv2 itself confirms.
+pub fn leftover_balancers(billed: &[Billed]) -> impl Iterator<Item = &Billed> {
+    billed.iter().filter(|b| b.kind == Kind::Balancer && b.witness == Witness::Owner)
+}
+
+fn not_asked() -> Unreadable {
+    Unreadable { because: Blindness::NotAsked, why: "not looked at".into() }
+}
+
+fn clock_time(at: Timestamp) -> impl fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M UTC")
+}
