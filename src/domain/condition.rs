@@ -191,7 +191,7 @@ impl Condition {
     /// How often it is worth looking while waiting for it.
     pub const fn every(self) -> Duration {
         let millis = match self {
-            Self::TargetsHealthy => 1_500,
+            Self::TargetsHealthy => 1_600,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
             Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
             Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows | Self::IngressRemoved => {

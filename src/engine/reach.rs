@@ -153,7 +153,7 @@ async fn stopped(stop: &CancellationToken, until: Condition) {
 }
 
 /// While one condition is awaited, those before it are looked at again this often.
-const LOOK_BACK: Duration = Duration::from_secs(10);
+const LOOK_BACK: Duration = Duration::from_secs(12);
 
 /// How a wait ended well.
 enum Waited {
