@@ -238,7 +238,7 @@ impl From<TerraformError> for Failure {
                 .next("install Terraform 1.11 or newer (https://developer.hashicorp.com/terraform/install), or OpenTofu 1.11 or newer")
                 .next("then run the same command again"),
             E::TooOld { .. } => Self::new(Kind::Outside, what).next("install a newer one, then run the same command again"),
-            E::NoProviders { why } => outside(&why, "check this machine's way to registry.terraform.io; a mirror is named in Terraform's own CLI configuration (TF_CLI_CONFIG_FILE)")
+            E::NoProviders { why } => outside(&why, "check this machine's way to the Terraform registry; a mirror is named in Terraform's own CLI configuration (TF_CLI_CONFIG_FILE)")
                 .next("then run the same command again"),
             E::Locked { lock } => outside(
                 &format!("{} holds it since {}, for {:?}", lock.who, lock.created, lock.operation),

@@ -248,7 +248,7 @@ mod tests {
             }),
             ("write /tmp/x: no space left on device", |e| matches!(e, TerraformError::DiskFull { .. })),
             (
-                "Failed to query available provider packages\nCould not retrieve the list of available versions for provider hashicorp/aws: could not connect to registry.terraform.io",
+                "Failed to query available provider packages\nCould not retrieve the list of available versions for provider hashicorp/aws: could not connect to the registry",
                 |e| matches!(e, TerraformError::NoProviders { .. }),
             ),
             ("creating S3 Bucket: BucketAlreadyOwnedByYou", |e| matches!(e, TerraformError::RecordingsExist { .. })),
