@@ -373,6 +373,32 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The sentence that is true when the condition is not.
+    pub fn opposite(self) -> &'static str {
+        match self {
+            Self::SignedIn => "the credentials are not good, or for another account",
+            Self::ServiceActive => "the ECS service is not active",
+            Self::BalancerActive => "the load balancer is not active",
+            Self::Started => "the task of this start does not run",
+            Self::ContainersHealthy => "a container is not healthy",
+            Self::TargetsHealthy => "the load balancer does not reach the task",
+            Self::NameResolves => "the name does not resolve to the load balancer",
+            Self::CertificateTrusted => "browsers do not trust the certificate",
+            Self::PagesServed => "the web pages are not Jitsi's",
+            Self::SignallingWorks => "signalling does not answer",
+            Self::Steady => "it does not stay healthy",
+            Self::MediaFlows => "a meeting's media does not cross the bridge",
+            Self::RoomsEmpty => "people are in a meeting",
+            Self::Unprotected => "a task is protected from being stopped",
+            Self::Stopped => "something still runs",
+            Self::IngressRemoved => "the load balancer is not gone",
+            Self::StackGone => "some of the platform's resources are left",
+            Self::NothingBills => "something with an hourly price is left",
+        }
+    }
+}
+
 /// The sentence that a condition is.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

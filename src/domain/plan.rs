@@ -89,8 +89,8 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
         match verdict {
             Verdict::Holds | Verdict::Warns(_) => {}
             // Nobody has looked yet: looking is the step.
-            Verdict::Unseen(Unreadable { because: Blindness::NotAsked, why }) => {
-                steps.push(Step { until, action: None, why });
+            Verdict::Unseen(Unreadable { because: Blindness::NotAsked, .. }) => {
+                steps.push(Step { until, action: None, why: "not proven yet".into() });
             }
             Verdict::Unseen(_) if until == Condition::RoomsEmpty && policy.meetings == Meetings::Await => {
                 steps.push(Step { until, action: None, why: verdict.to_string() });

@@ -171,89 +171,75 @@ struct Eyes<'a> {
 }
 
 impl Eyes<'_> {
+    /// What was last seen, unless the look goes there.
+    async fn fresh_or_last<T: Clone>(
+        &self,
+        source: Source,
+        last: &Reading<T>,
+        looking: impl Future<Output = Reading<T>>,
+    ) -> Reading<T> {
+        if self.look.has(source) { looking.await } else { last.clone() }
+    }
+
     async fn service(&self) -> &Reading<Service> {
-        self.service
-            .get_or_init(|| async {
-                if self.look.has(Source::Service) {
-                    read("ecs:DescribeServices", self.world.cloud.service()).await
-                } else {
-                    self.last.service.clone()
-                }
-            })
-            .await
+        let call = read("ecs:DescribeServices", self.world.cloud.service());
+        self.service.get_or_init(|| self.fresh_or_last(Source::Service, &self.last.service, call)).await
     }
 
     async fn balancer(&self) -> &Reading<Balancer> {
-        self.balancer
-            .get_or_init(|| async {
-                if self.look.has(Source::Balancer) {
-                    read("elasticloadbalancing:DescribeLoadBalancers", self.world.cloud.balancer()).await
-                } else {
-                    self.last.balancer.clone()
-                }
-            })
-            .await
+        let call = read("elasticloadbalancing:DescribeLoadBalancers", self.world.cloud.balancer());
+        self.balancer.get_or_init(|| self.fresh_or_last(Source::Balancer, &self.last.balancer, call)).await
     }
 
     async fn tasks(&self) -> Reading<Vec<Task>> {
-        if !self.look.has(Source::Tasks) {
-            return self.last.tasks.clone();
-        }
-        read("ecs:DescribeTasks", async { self.world.cloud.tasks().await.map(Some) }).await
+        let call = read("ecs:DescribeTasks", async { self.world.cloud.tasks().await.map(Some) });
+        self.fresh_or_last(Source::Tasks, &self.last.tasks, call).await
     }
 
     async fn record(&self) -> Reading<Record> {
-        if !self.look.has(Source::Record) {
-            return self.last.record.clone();
-        }
-        read("route53:ListResourceRecordSets", self.world.cloud.record()).await
+        let call = read("route53:ListResourceRecordSets", self.world.cloud.record());
+        self.fresh_or_last(Source::Record, &self.last.record, call).await
     }
 
     async fn secret(&self) -> Reading<Secret> {
-        if !self.look.has(Source::Secret) {
-            return self.last.secret.clone();
-        }
-        read("secretsmanager:DescribeSecret", self.world.cloud.secret()).await
+        let call = read("secretsmanager:DescribeSecret", self.world.cloud.secret());
+        self.fresh_or_last(Source::Secret, &self.last.secret, call).await
     }
 
     async fn occupancy(&self) -> Reading<Occupancy> {
-        if !self.look.has(Source::Occupancy) {
-            return self.last.occupancy.clone();
-        }
         let since = self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default();
-        read("logs:FilterLogEvents", self.world.cloud.occupancy(since)).await
+        let call = read("logs:FilterLogEvents", self.world.cloud.occupancy(since));
+        self.fresh_or_last(Source::Occupancy, &self.last.occupancy, call).await
     }
 
     async fn billed(&self) -> Reading<Vec<Billed>> {
-        if !self.look.has(Source::Billed) {
-            return self.last.billed.clone();
-        }
-        read("tag:GetResources", async { self.world.cloud.billed().await.map(Some) }).await
+        let call = read("tag:GetResources", async { self.world.cloud.billed().await.map(Some) });
+        self.fresh_or_last(Source::Billed, &self.last.billed, call).await
     }
 
     async fn managed(&self) -> Reading<Vec<String>> {
-        if !self.look.has(Source::Managed) {
-            return self.last.managed.clone();
-        }
-        let Some(identity) = self.last.identity.present() else {
-            return Reading::Unreadable(not_asked("nobody signed in"));
-        };
-        let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
-        self.world.terraform.managed(errand).await.into()
+        self.fresh_or_last(Source::Managed, &self.last.managed, async {
+            let Some(identity) = self.last.identity.present() else {
+                return Reading::Unreadable(not_asked("nobody signed in"));
+            };
+            let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
+            self.world.terraform.managed(errand).await.into()
+        })
+        .await
     }
 
     /// The targets of every group that the service names.
     async fn targets(&self) -> Reading<Vec<TargetGroup>> {
-        if !self.look.has(Source::Targets) {
-            return self.last.targets.clone();
-        }
-        let service = match self.service().await {
-            Reading::Present(service) => service,
-            Reading::Absent => return Reading::Absent,
-            Reading::Unreadable(why) => return Reading::Unreadable(why.clone()),
-        };
-        let groups = join_all(service.target_groups.iter().map(|a| self.group(a))).await;
-        groups.into_iter().collect::<Result<_, _>>().map(Some).into()
+        self.fresh_or_last(Source::Targets, &self.last.targets, async {
+            let service = match self.service().await {
+                Reading::Present(service) => service,
+                Reading::Absent => return Reading::Absent,
+                Reading::Unreadable(why) => return Reading::Unreadable(why.clone()),
+            };
+            let groups = join_all(service.target_groups.iter().map(|a| self.group(a))).await;
+            groups.into_iter().collect::<Result<_, _>>().map(Some).into()
+        })
+        .await
     }
 
     async fn group(&self, attached: &Attachment) -> Result<TargetGroup, Unreadable> {
@@ -265,9 +251,6 @@ impl Eyes<'_> {
     }
 
     async fn names(&self) -> Reading<Resolution> {
-        if !self.look.has(Source::Names) {
-            return self.last.names.clone();
-        }
         let balancer = async {
             match self.balancer().await {
                 Reading::Present(it) => Some(Ok(it.dns_name.clone())),
@@ -275,7 +258,8 @@ impl Eyes<'_> {
                 Reading::Unreadable(why) => Some(Err(why.clone())),
             }
         };
-        probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await
+        let resolving = probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer);
+        self.fresh_or_last(Source::Names, &self.last.names, resolving).await
     }
 
     /// Where people's browsers go: the first address of the name.
@@ -293,55 +277,55 @@ impl Eyes<'_> {
     }
 
     async fn tls(&self) -> Reading<Tls> {
-        if !self.look.has(Source::Tls) {
-            return self.last.tls.clone();
-        }
-        match self.door().await {
-            Err(why) => Reading::Unreadable(why),
-            Ok(door) => {
-                let World { net, trust, clock, .. } = self.world;
-                probe::tls::shake(net.as_ref(), trust, clock, self.sight, door).await
+        self.fresh_or_last(Source::Tls, &self.last.tls, async {
+            match self.door().await {
+                Err(why) => Reading::Unreadable(why),
+                Ok(door) => {
+                    let World { net, trust, clock, .. } = self.world;
+                    probe::tls::shake(net.as_ref(), trust, clock, self.sight, door).await
+                }
             }
-        }
+        })
+        .await
     }
 
     async fn web(&self) -> Reading<Web> {
-        if !self.look.has(Source::Web) {
-            return self.last.web.clone();
-        }
-        match self.open_door().await {
-            Err(why) => Reading::Unreadable(why),
-            Ok(door) => probe::https::pages(self.world.net.as_ref(), self.sight, door).await,
-        }
+        self.fresh_or_last(Source::Web, &self.last.web, async {
+            match self.open_door().await {
+                Err(why) => Reading::Unreadable(why),
+                Ok(door) => probe::https::pages(self.world.net.as_ref(), self.sight, door).await,
+            }
+        })
+        .await
     }
 
     async fn signalling(&self) -> Reading<Signalling> {
-        if !self.look.has(Source::Signalling) {
-            return self.last.signalling.clone();
-        }
-        match self.open_door().await {
-            Err(why) => Reading::Unreadable(why),
-            Ok(door) => probe::signalling::preflight(self.world.net.as_ref(), self.sight, door).await,
-        }
+        self.fresh_or_last(Source::Signalling, &self.last.signalling, async {
+            match self.open_door().await {
+                Err(why) => Reading::Unreadable(why),
+                Ok(door) => probe::signalling::preflight(self.world.net.as_ref(), self.sight, door).await,
+            }
+        })
+        .await
     }
 
     /// A meeting of two synthetic participants. Tries are counted as long as they fail.
     async fn media(&self) -> Reading<Proof> {
-        if !self.look.has(Source::Media) {
-            return self.last.media.clone();
-        }
-        let door = match self.open_door().await {
-            Ok(door) => door,
-            Err(why) => return Reading::Unreadable(why),
-        };
-        let expected = self.media_addresses().await;
-        let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
-        let World { net, trust, clock, seed, .. } = self.world;
-        let mut chance = chance(*seed, clock);
-        let mut proof = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ()).await;
-        let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
-        proof.tries = before + 1;
-        Reading::Present(proof)
+        self.fresh_or_last(Source::Media, &self.last.media, async {
+            let door = match self.open_door().await {
+                Ok(door) => door,
+                Err(why) => return Reading::Unreadable(why),
+            };
+            let expected = self.media_addresses().await;
+            let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
+            let World { net, trust, clock, seed, .. } = self.world;
+            let mut chance = chance(*seed, clock);
+            let mut proof = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ()).await;
+            let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
+            proof.tries = before + 1;
+            Reading::Present(proof)
+        })
+        .await
     }
 
     /// The addresses that the bridge should advertise: the load balancer's, when media passes it.

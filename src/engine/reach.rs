@@ -125,10 +125,19 @@ async fn take(
             return Ok(());
         }
         Ok(Err(failure)) => failure,
-        Err(_) => timed_out(step.until, started.elapsed(), &awaited, seen),
+        Err(_) => {
+            let failure = timed_out(step.until, started.elapsed(), &awaited, seen);
+            if deadline < acted + limit { failure.next("or give it more time with `--timeout`") } else { failure }
+        }
     };
-    job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
+    job.say.emit(Event::StepFailed { until: step.until, message: reason(&failure, step.until) });
     Err(failure)
+}
+
+/// Why a condition did not come true, in one sentence; that it did not is said already.
+fn reason(failure: &Failure, until: Condition) -> String {
+    let names_a_cause = !failure.what.ends_with(until.opposite());
+    failure.why.first().filter(|_| !names_a_cause).unwrap_or(&failure.what).clone()
 }
 
 /// How long the synthetic participants may take to leave their room.
@@ -259,7 +268,7 @@ async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -
         .then(|| start_failure(seen))
         .flatten();
     let Some(cause) = cause else {
-        let failure = Failure::new(Kind::Broken, format!("not true: {until}")).because(why);
+        let failure = Failure::new(Kind::Broken, until.opposite()).because(why);
         return until.next(seen).into_iter().fold(failure, Failure::next);
     };
     let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone());
@@ -284,7 +293,7 @@ struct Awaited {
 
 fn timed_out(until: Condition, after: Duration, awaited: &Awaited, seen: &Observed) -> Failure {
     let (kind, what) = match awaited.blind {
-        None => (Kind::TimedOut, format!("still not true after {} s: {until}", after.as_secs())),
+        None => (Kind::TimedOut, format!("after {} s: {}", after.as_secs(), until.opposite())),
         Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
     };
     let failure = Failure::new(kind, what).because(awaited.note.clone());

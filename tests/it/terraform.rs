@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,22 +16,6 @@ use meetctl::world::terraform::{Program, Settings};
 use meetctl::world::{CloudError, Errand, KeySet, Keys, Terraform, TerraformError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-
-const SCRIPT: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-echo "$@" >> "$here/calls"
-env | sort > "$here/env"
-[ "$1" = version ] && { cat "$here/version"; exit 0; }
-if [ -f "$here/slow-$1" ]; then
-    trap 'echo interrupted >> "$here/calls"; [ -f "$here/stubborn" ] || exit 1' INT
-    echo $$ > "$here/pid"
-    touch "$here/started"
-    while :; do sleep 0.05; done
-fi
-[ -f "$here/$1.out" ] && cat "$here/$1.out"
-[ -f "$here/$1.err" ] && cat "$here/$1.err" >&2
-exit "$(cat "$here/$1.code" 2>/dev/null || echo 0)"
-"#;
 
 /// A folder with the program, and what it will say.
 struct Fake {
@@ -52,12 +36,16 @@ impl Fake {
     fn new(name: &str, version: &str) -> Self {
         let fake = Self { home: tempfile::tempdir().expect("a folder") };
         fs::create_dir(fake.bin()).expect("a folder");
-        let program = fake.bin().join(name);
-        fs::write(&program, SCRIPT).expect("a script");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
-        fake.say("version", version);
+        fake.install(name, version);
         fake.say("show.out", r#"{"resource_changes":[]}"#);
         fake
+    }
+
+    /// A link: a program that was just written cannot be run while another test starts a process.
+    fn install(&self, name: &str, version: &str) {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/terraform/program.sh");
+        symlink(program, self.bin().join(name)).expect("a link");
+        self.say(&format!("version-{name}"), version);
     }
 
     fn bin(&self) -> PathBuf {
@@ -147,10 +135,7 @@ async fn programs_are_found_and_their_versions_checked() {
     let error = plan(&old.program(), DEPLOYED).await.expect_err("too old");
     assert!(matches!(&error, TerraformError::TooOld { found, .. } if found == "1.5"), "{error:?}");
     // OpenTofu beside a Terraform that is too old is good enough.
-    let tofu = old.bin().join("tofu");
-    fs::write(&tofu, SCRIPT.replace("/version\"", "/tofu-version\"")).expect("a script");
-    fs::set_permissions(&tofu, fs::Permissions::from_mode(0o755)).expect("executable");
-    old.say("tofu-version", "OpenTofu v1.11.0\n");
+    old.install("tofu", "OpenTofu v1.11.0\n");
     assert_eq!(plan(&old.program(), DEPLOYED).await.expect("a plan"), []);
 
     let none = Fake::new("something-else", TERRAFORM);

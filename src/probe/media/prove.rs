@@ -1,7 +1,6 @@
 //! A whole proof: everybody in, media across, everybody out, and what it all means.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng};
@@ -17,7 +16,7 @@ use super::report::Report;
 use super::session::Session;
 use super::verdict;
 use crate::clock::Clock;
-use crate::domain::finding::{Code, Finding, Weight};
+use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::{Proof, Stage};
 use crate::probe::meeting::{Names, redact};
 use crate::probe::xmpp::tls::Door;
@@ -60,36 +59,6 @@ pub async fn prove(
     proof.took = began.elapsed();
     proof.tries = 1;
     proof
-}
-
-/// Tries again in a fresh room while meetings do not work, with a pause in between.
-#[expect(clippy::too_many_arguments, reason = "those of a single proof, and how patient to be")]
-pub async fn prove_patiently(
-    net: &dyn Net,
-    trust: &Trust,
-    clock: &Clock,
-    ask: &Ask,
-    rng: &mut (impl Rng + ?Sized),
-    stop: &CancellationToken,
-    progress: impl Fn(Stage) + Sync,
-    tries: u32,
-    pause: Duration,
-) -> Proof {
-    let mut attempt = 1;
-    loop {
-        let mut proof = prove(net, trust, clock, ask, rng, stop, &progress).await;
-        proof.tries = attempt;
-        let failed = proof.finding.as_ref().is_some_and(|finding| finding.weight() == Weight::Failure);
-        if !failed || attempt >= tries || stop.is_cancelled() {
-            return proof;
-        }
-        attempt += 1;
-        tokio::select! {
-            biased;
-            () = sleep(pause) => {}
-            () = stop.cancelled() => return proof,
-        }
-    }
 }
 
 /// Where to connect to, and the deployment's names.

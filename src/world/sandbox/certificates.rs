@@ -7,6 +7,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, SerialNumber, date_time_ymd,
 };
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
 
@@ -34,15 +36,30 @@ pub(super) fn mint(story: Story, clock: Clock) -> Result<(Trust, Arc<ServerConfi
     Ok((trust, Arc::new(server(vec![leaf.der().clone()], clock))))
 }
 
+/// What a load balancer agrees on under the policy `ELBSecurityPolicy-TLS13-1-2-2021-06`, in its order.
+fn policy() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        ],
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
 fn server(chain: Vec<CertificateDer<'static>>, clock: Clock) -> ServerConfig {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8(LEAF_KEY)));
-    let mut config = ServerConfig::builder_with_details(provider, Arc::new(clock))
+    let mut config = ServerConfig::builder_with_details(Arc::new(policy()), Arc::new(clock))
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .expect("the key is the certificate's");
+    config.ignore_client_order = true;
     // A load balancer that passes requests on to nginx must not agree on HTTP/2.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config

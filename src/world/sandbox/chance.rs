@@ -9,10 +9,13 @@ use sha1::{Digest, Sha1};
 
 /// The generator for one named use, such as `ecs.task.3`.
 pub(super) fn rng(seed: u64, name: &str) -> ChaCha8Rng {
-    let digest = Sha1::new().chain_update(seed.to_be_bytes()).chain_update(name).finalize();
     let mut key = [0; 32];
-    key[..digest.len()].copy_from_slice(&digest);
+    key[..20].copy_from_slice(&digest(seed, name));
     ChaCha8Rng::from_seed(key)
+}
+
+fn digest(seed: u64, name: &str) -> [u8; 20] {
+    Sha1::new().chain_update(seed.to_be_bytes()).chain_update(name).finalize().into()
 }
 
 /// Milliseconds, drawn from a range that is given in them.
@@ -20,10 +23,10 @@ pub(super) fn between(rng: &mut ChaCha8Rng, range: RangeInclusive<u64>) -> u64 {
     rng.random_range(range)
 }
 
-/// A name of `digits` hexadecimal digits.
+/// A name of `digits` hexadecimal digits, up to 40.
 pub(super) fn hex(seed: u64, name: &str, digits: usize) -> String {
-    let mut rng = rng(seed, name);
-    (0..digits).map(|_| char::from_digit(rng.random_range(0..16), 16).unwrap_or('0')).collect()
+    let halves = digest(seed, name).into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    halves.take(digits).map(|half| char::from(b"0123456789abcdef"[usize::from(half)])).collect()
 }
 
 /// A moment some milliseconds later. Saturates, so that no state that was read from a file can overflow it.

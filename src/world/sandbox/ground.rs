@@ -122,10 +122,14 @@ const MEDIA_PORT: u16 = 10_000;
 
 /// The simulated world of a story: where it was left, or its beginning. To be called on a paused clock.
 pub fn world(story: Story, saved: Option<Saved>, seed: u64) -> (World, Handle) {
+    world_with(story, saved, seed, Some(Arc::new(Jitsi::new(jitsi_of(story, seed)))))
+}
+
+/// How the Jitsi of a story is set up.
+pub fn jitsi_of(story: Story, seed: u64) -> Setup {
     let bridge = (IpAddr::from(BRIDGE), MEDIA_PORT).into();
     let setup = Setup { seed, ..Setup::new(bridge, (BALANCER, MEDIA_PORT).into()) };
-    let jitsi = setup.clone().story(story.name()).unwrap_or(setup);
-    world_with(story, saved, seed, Some(Arc::new(Jitsi::new(jitsi))))
+    setup.clone().story(story.name()).unwrap_or(setup)
 }
 
 /// The same with a meeting's emulator behind the web container and the bridge's port.

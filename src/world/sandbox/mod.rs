@@ -25,7 +25,7 @@ mod words;
 
 pub use self::dns::{AUTHORITIES, RESOLVER};
 pub use self::estate::{Bucket, Estate};
-pub use self::ground::{Front, Handle, Saved, world, world_with};
+pub use self::ground::{Front, Handle, Saved, jitsi_of, world, world_with};
 pub use self::model::{ACCOUNT, EPOCH, Groups, HOST, Model, REGION, SERVICE, Stack, StandingBalancer};
 pub use self::net::BALANCER;
 pub use self::servers::Meeting;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use meetctl::domain::finding::Code;
 use meetctl::domain::meeting::Proof;
-use meetctl::probe::media::{Ask, prove, prove_patiently};
+use meetctl::probe::media::{Ask, prove};
 use meetctl::world::sandbox::jitsi::{Faults, Jitsi, Setup};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -81,27 +81,4 @@ async fn a_server_that_does_not_say_goodbye_is_left_within_three_seconds() {
     let faults = Faults { join_hangs: true, focus_hangs: true, ..Faults::default() };
     let (proof, _) = interrupted(setup().with(faults), &ask, Duration::from_mins(1)).await;
     assert!(proof.took < Duration::from_secs(9), "{:?}", proof.took);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_platform_that_settles_is_tried_again_in_a_fresh_room() {
-    let (tls, trust) = tls();
-    let jitsi = Jitsi::new(setup().with(Faults { focus_down: true, ..Faults::default() }));
-    let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
-    let stop = CancellationToken::new();
-    let (clock, mut chance, ask) = (clock(), chance(), ask());
-    let pause = Duration::from_secs(5);
-    let proving = prove_patiently(&net, &trust, &clock, &ask, &mut chance, &stop, |_| {}, 3, pause);
-    let (proof, ()) = tokio::join!(proving, async {
-        sleep(Duration::from_secs(7)).await;
-        jitsi.change(|faults| faults.focus_down = false);
-    });
-    assert_eq!((proof.finding, proof.tries), (None, 3));
-
-    jitsi.change(|faults| faults.blocked_in = true);
-    let proof = prove_patiently(&net, &trust, &clock, &ask, &mut chance, &stop, |_| {}, 3, pause).await;
-    assert_eq!((proof.finding.map(|f| f.code), proof.tries), (Some(Code::UdpBlocked), 3));
-    jitsi.change(|faults| faults.websocket_off = true);
-    let proof = prove_patiently(&net, &trust, &clock, &ask, &mut chance, &stop, |_| {}, 3, pause).await;
-    assert_eq!((proof.finding.map(|f| f.code), proof.tries), (Some(Code::WebsocketOff), 1));
 }
