@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
 
 use crate::command::Command;
 use crate::config::{Environment, Flags};
@@ -24,6 +25,18 @@ pub struct Cli {
     pub options: Options,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command line of this process; help, and a wrong one, end it.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            // Given options alone, also in the environment, clap lists subcommands without a word about them.
+            let bare = || Self::command().mut_args(|arg| arg.env(None)).try_get_matches_from(["meetctl"]).err();
+            let help = (error.kind() == ErrorKind::MissingSubcommand).then(bare).flatten();
+            help.unwrap_or(error).exit()
+        })
+    }
 }
 
 /// What every subcommand understands.
@@ -105,6 +118,11 @@ impl Options {
     /// The story to play; `Some("")` is the one without a name, the platform at rest.
     pub fn story(&self) -> Option<&str> {
         self.sandbox.as_deref().map(|story| if matches!(story, "1" | "true") { "" } else { story })
+    }
+
+    /// Whether there is somebody to ask.
+    pub fn may_ask(&self) -> bool {
+        !self.no_input && io::stdin().is_terminal()
     }
 
     /// Whether to wait for the proof.

@@ -1,25 +1,23 @@
 //! Parses, builds the world, runs one command, and sets the exit code.
 
-use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use meetctl::cli::{Cli, Options};
 use meetctl::clock::Clock;
-use meetctl::command::{self, AtDesk, Command, Context, Desk, OnPlatform, OnStreet, Visit};
-use meetctl::config::{Config, Environment};
-use meetctl::error::{Failure, Kind, Outcome};
+use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform, OnStreet, Visit};
+use meetctl::config::Environment;
+use meetctl::error::Kind;
 use meetctl::event::{Event, Events};
-use meetctl::outside::Outside;
-use meetctl::probe::Sight;
+use meetctl::outside::{self, Outside};
 use meetctl::render;
-use meetctl::signal::Asked;
+use meetctl::signal::heeding;
 use meetctl::world::sandbox::pace::paced;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let begun = catch_unwind(AssertUnwindSafe(|| begin(&cli)));
     ExitCode::from(begun.unwrap_or(Kind::Bug.exit_code()))
 }
@@ -49,7 +47,7 @@ async fn at_desk(command: &AtDesk, options: &Options, environment: Environment) 
         tree: Cli::command(),
         sandbox: options.story().is_some(),
         seed: options.seed,
-        interactive: !options.no_input && std::io::stdin().is_terminal(),
+        interactive: options.may_ask(),
     };
     let work = async {
         desk.say.emit(Event::hello(desk.sandbox));
@@ -80,23 +78,8 @@ async fn on_street(command: &OnStreet, options: &Options, environment: Environme
     paced(pace, render::tell(work, said, &look, clock)).await
 }
 
-/// Works, and passes signals on meanwhile.
-async fn heeding(
-    stop: &CancellationToken,
-    say: &Events,
-    work: impl Future<Output = Result<Outcome, Failure>>,
-) -> Result<Outcome, Failure> {
-    let asked = Asked::default();
-    let result = tokio::select! {
-        biased;
-        result = work => result,
-        never = asked.listen(stop, say) => match never {},
-    };
-    asked.named(result)
-}
-
 async fn on_platform(command: &OnPlatform, options: &Options, environment: &Environment) -> u8 {
-    let opened = open(options, environment).await;
+    let opened = outside::platform(options, environment).await;
     let clock = opened.as_ref().map_or_else(|_| Clock::system(), |(_, _, outside)| outside.world.clock);
     let (say, said) = Events::new(clock);
     let work = async {
@@ -110,7 +93,7 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
         let cx = Context {
             policy: config.policy(),
             stop: CancellationToken::new(),
-            interactive: !options.no_input && std::io::stdin().is_terminal(),
+            interactive: options.may_ask(),
             yes: options.yes,
             timeout: options.timeout,
             wait: options.waits(),
@@ -126,18 +109,4 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
     };
     let pace = options.story().and_then(|_| options.pace());
     paced(pace, render::tell(work, said, &options.look(environment), clock)).await
-}
-
-/// The configuration, what the probes look at, and the world.
-async fn open(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
-    let config = match options.story() {
-        Some(_) => Config::sandbox(),
-        None => Config::load(&options.flags, environment)?,
-    };
-    let token = command::token(None, environment)?;
-    let sight = Sight { token, ..config.sight()? };
-    // A second installation is refused, and changes nothing.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let outside = Outside::open(options, &config, environment).await?;
-    Ok((config, sight, outside))
 }

@@ -10,13 +10,28 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Events;
 
+/// Works, and passes signals on meanwhile.
+pub async fn heeding(
+    stop: &CancellationToken,
+    say: &Events,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let asked = Asked::default();
+    let result = tokio::select! {
+        biased;
+        result = work => result,
+        never = asked.listen(stop, say) => match never {},
+    };
+    asked.named(result)
+}
+
 /// Which signal came first.
 #[derive(Debug, Default)]
-pub struct Asked(Cell<Option<Kind>>);
+struct Asked(Cell<Option<Kind>>);
 
 impl Asked {
     /// Passes the signals on. Never ends: a second one ends the process.
-    pub async fn listen(&self, stop: &CancellationToken, say: &Events) -> Infallible {
+    async fn listen(&self, stop: &CancellationToken, say: &Events) -> Infallible {
         let mut interrupt = signal(SignalKind::interrupt()).ok();
         let mut terminate = signal(SignalKind::terminate()).ok();
         loop {
@@ -34,7 +49,7 @@ impl Asked {
     }
 
     /// The engine knows that it was asked to stop, not by which signal.
-    pub fn named(&self, result: Result<Outcome, Failure>) -> Result<Outcome, Failure> {
+    fn named(&self, result: Result<Outcome, Failure>) -> Result<Outcome, Failure> {
         result.map_err(|failure| match self.0.get() {
             Some(kind) if failure.kind == Kind::Interrupted => Failure { kind, ..failure },
             Some(_) | None => failure,
