@@ -3,10 +3,8 @@
 //! one whose DTLS is OpenSSL's.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::thread::JoinHandle;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -22,7 +20,6 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +30,7 @@ use crate::nginx::{Nginx, Site};
 use crate::openssl::Relay;
 use crate::process::{Result, block_on, ensure, free_port, loopback, wait_for};
 use crate::prosody::{DOMAIN, Prosody, SECRET};
-use crate::xmpp::{attribute, connect, read_until, stanza_end};
+use crate::xmpp::{Focus, attribute};
 
 const HOST: &str = "meet.example.org";
 
@@ -88,7 +85,7 @@ fn proven() -> Result<()> {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let bridge = udp.local_addr()?;
         let jitsi = Jitsi::new(Setup::new(bridge, bridge));
-        let _focus = Focus::connect(doors.prosody.component(), Box::new(jitsi.clone()))?;
+        let _focus = Conductor::connect(doors.prosody.component(), Box::new(jitsi.clone()))?;
         tokio::select! {
             () = jitsi.serve_bridge(udp) => Err("it serves for ever".into()),
             proof = doors.prove(&ask) => Ok::<_, Box<dyn std::error::Error + Send + Sync>>((proof, jitsi.clone())),
@@ -107,7 +104,7 @@ fn secured_with_openssl() -> Result<()> {
     let ask = doors.ask()?;
     let relay = Relay::start()?;
     let proof = block_on(async {
-        let _focus = Focus::connect(doors.prosody.component(), Box::new(relay))?;
+        let _focus = Conductor::connect(doors.prosody.component(), Box::new(relay))?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(doors.prove(&ask).await)
     })??;
     ensure!(proof.proven() == Some(Proven::Secure) && proof.secured.len() == 2, "{proof:#?}");
@@ -155,56 +152,8 @@ impl Bridge for Jitsi {
     }
 }
 
-/// A focus that holds conferences with a bridge; leaves when dropped.
-struct Focus {
-    stream: TcpStream,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Focus {
-    fn drop(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Focus {
-    fn connect(server: SocketAddr, bridge: Box<dyn Bridge>) -> Result<Self> {
-        let mut stream = connect(server)?;
-        let open = format!(
-            "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
-             xmlns:stream='http://etherx.jabber.org/streams' to='focus.{DOMAIN}'>"
-        );
-        stream.write_all(open.as_bytes())?;
-        let mut text = String::new();
-        let header = read_until(&mut stream, &mut text, |text| {
-            let start = text.find("<stream:stream")?;
-            Some(start + text[start..].find('>')? + 1)
-        })?;
-        let id = attribute(&header, "id").ok_or_else(|| format!("no stream id in {header}"))?;
-        let mut proof = String::new();
-        for byte in Sha1::digest(format!("{id}{SECRET}").as_bytes()) {
-            let _ = write!(proof, "{byte:02x}");
-        }
-        stream.write_all(format!("<handshake>{proof}</handshake>").as_bytes())?;
-        read_until(&mut stream, &mut text, |text| text.find('>').map(|end| end + 1))?;
-        stream.set_read_timeout(None)?;
-        let mut conductor = Conductor { stream: stream.try_clone()?, bridge, members: BTreeMap::new(), sids: 0 };
-        let thread = std::thread::spawn(move || {
-            while let Ok(stanza) = read_until(&mut conductor.stream, &mut text, stanza_end) {
-                if conductor.hear(&stanza).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self { stream, thread: Some(thread) })
-    }
-}
-
+/// A focus that holds conferences with a bridge.
 struct Conductor {
-    stream: TcpStream,
     bridge: Box<dyn Bridge>,
     /// By the room's local part: who is in, and whether they are invited.
     members: BTreeMap<String, Vec<(String, bool)>>,
@@ -212,32 +161,39 @@ struct Conductor {
 }
 
 impl Conductor {
-    fn say(&mut self, stanza: &str) -> Result<()> {
-        Ok(self.stream.write_all(stanza.as_bytes())?)
+    fn connect(server: SocketAddr, bridge: Box<dyn Bridge>) -> Result<Focus> {
+        let mut conductor = Self { bridge, members: BTreeMap::new(), sids: 0 };
+        Focus::connect(server, DOMAIN, SECRET, move |server, stanza| conductor.hear(server, stanza))
     }
 
-    fn hear(&mut self, stanza: &str) -> Result<()> {
+    fn hear(&mut self, server: &mut TcpStream, stanza: &str) -> Result<()> {
         let head = &stanza[..=stanza.find('>').unwrap_or(0)];
         let word = |name: &str| attribute(head, name).unwrap_or_default();
         let (from, id, kind, to) = (word("from"), word("id"), word("type"), word("to"));
         let me = format!("{}/focus", Prosody::focus_user());
         if let Some(start) = stanza.find("<conference") {
             let room = attribute(&stanza[start..], "room").unwrap_or_default();
-            self.say(&format!(
-                "<presence from='{me}' to='{room}/focus'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-            ))?;
-            return self.say(&format!(
-                "<iq type='result' id='{id}' from='{to}' to='{from}'><conference \
+            say(
+                server,
+                &format!(
+                    "<presence from='{me}' to='{room}/focus'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+                ),
+            )?;
+            return say(
+                server,
+                &format!(
+                    "<iq type='result' id='{id}' from='{to}' to='{from}'><conference \
                  xmlns='http://jitsi.org/protocol/focus' room='{room}' ready='true' focusjid='{}'/></iq>",
-                Prosody::focus_user()
-            ));
+                    Prosody::focus_user()
+                ),
+            );
         }
         let Some((address, nick)) = from.split_once('/').filter(|(_, nick)| *nick != "focus") else { return Ok(()) };
         let room = address.split('@').next().unwrap_or_default().to_owned();
         match (head.split([' ', '>']).next().unwrap_or_default(), kind.as_str()) {
-            ("<presence", "unavailable") => self.leaves(&room, address, nick),
-            ("<presence", "") => self.comes(&room, address, nick),
-            ("<iq", "result") if stanza.contains("rtp:audio") => self.invite(&room, address),
+            ("<presence", "unavailable") => self.leaves(server, &room, address, nick),
+            ("<presence", "") => self.comes(server, &room, address, nick),
+            ("<iq", "result") if stanza.contains("rtp:audio") => self.invite(server, &room, address),
             ("<iq", "set") => {
                 if let (Some(start), Some(end)) = (stanza.find("<jingle"), stanza.find("</jingle>")) {
                     let jingle = &stanza[start..end + 9];
@@ -245,37 +201,40 @@ impl Conductor {
                         self.bridge.accept(&room, nick, jingle)?;
                     }
                 }
-                self.say(&format!("<iq type='result' id='{id}' from='{me}' to='{from}'/>"))
+                say(server, &format!("<iq type='result' id='{id}' from='{me}' to='{from}'/>"))
             }
             _ => Ok(()),
         }
     }
 
-    fn comes(&mut self, room: &str, address: &str, nick: &str) -> Result<()> {
+    fn comes(&mut self, server: &mut TcpStream, room: &str, address: &str, nick: &str) -> Result<()> {
         let members = self.members.entry(room.to_owned()).or_default();
         if members.iter().any(|(known, _)| known == nick) {
             return Ok(());
         }
         members.push((nick.to_owned(), false));
-        self.say(&format!(
-            "<iq type='get' id='disco-{nick}' from='{}/focus' to='{address}/{nick}'>\
+        say(
+            server,
+            &format!(
+                "<iq type='get' id='disco-{nick}' from='{}/focus' to='{address}/{nick}'>\
              <query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
-            Prosody::focus_user()
-        ))
+                Prosody::focus_user()
+            ),
+        )
     }
 
-    fn leaves(&mut self, room: &str, address: &str, nick: &str) -> Result<()> {
+    fn leaves(&mut self, server: &mut TcpStream, room: &str, address: &str, nick: &str) -> Result<()> {
         self.bridge.expire(room, nick);
         let members = self.members.entry(room.to_owned()).or_default();
         members.retain(|(known, _)| known != nick);
         if members.is_empty() {
             let me = Prosody::focus_user();
-            self.say(&format!("<presence type='unavailable' from='{me}/focus' to='{address}/focus'/>"))?;
+            say(server, &format!("<presence type='unavailable' from='{me}/focus' to='{address}/focus'/>"))?;
         }
         Ok(())
     }
 
-    fn invite(&mut self, room: &str, address: &str) -> Result<()> {
+    fn invite(&mut self, server: &mut TcpStream, room: &str, address: &str) -> Result<()> {
         let members = self.members.entry(room.to_owned()).or_default();
         if members.len() < 2 {
             return Ok(());
@@ -289,8 +248,15 @@ impl Conductor {
             self.sids += 1;
             let jingle = self.bridge.offer(room, &nick, &format!("sid{}", self.sids));
             let me = Prosody::focus_user();
-            self.say(&format!("<iq type='set' id='si-{nick}' from='{me}/focus' to='{address}/{nick}'>{jingle}</iq>"))?;
+            say(
+                server,
+                &format!("<iq type='set' id='si-{nick}' from='{me}/focus' to='{address}/{nick}'>{jingle}</iq>"),
+            )?;
         }
         Ok(())
     }
+}
+
+fn say(server: &mut TcpStream, stanza: &str) -> Result<()> {
+    Ok(server.write_all(stanza.as_bytes())?)
 }

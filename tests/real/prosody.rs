@@ -180,7 +180,7 @@ fn lets_in_by_websocket() -> Result<()> {
 
 fn takes_the_focus() -> Result<()> {
     let prosody = Prosody::start()?;
-    let _focus = Focus::connect(prosody.component(), DOMAIN, SECRET)?;
+    let _focus = Focus::that_grants_all(prosody.component(), DOMAIN, SECRET)?;
     let mut client = Client::open(connect(prosody.http())?, DOMAIN, DOMAIN)?;
     client.sign_in(DOMAIN)?;
     let room = format!("meetctl-probe-0123456789abcdef@muc.{DOMAIN}");
@@ -202,7 +202,7 @@ fn takes_the_focus() -> Result<()> {
     )?;
     ensure!(answer.contains("/aabbccdd"), "not in the room: {answer}");
 
-    let wrong = Focus::connect(prosody.component(), DOMAIN, "not the secret");
+    let wrong = Focus::that_grants_all(prosody.component(), DOMAIN, "not the secret");
     ensure!(wrong.is_err(), "a component without the secret was let in");
     Ok(())
 }

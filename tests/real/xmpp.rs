@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
-use crate::process::{Result, Trouble, ensure};
+use crate::process::{Result, ensure};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -75,7 +75,7 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// A focus: joins every room that it is asked for and says that it is ready. Leaves when dropped.
+/// A focus, connected to Prosody as an external component (XEP-0114); leaves when dropped.
 pub(crate) struct Focus {
     stream: TcpStream,
     thread: Option<JoinHandle<()>>,
@@ -91,8 +91,13 @@ impl Drop for Focus {
 }
 
 impl Focus {
-    /// Connects as the component `focus.DOMAIN`.
-    pub(crate) fn connect(server: SocketAddr, domain: &str, secret: &str) -> Result<Self> {
+    /// Connects as the component `focus.DOMAIN`, and hands over each stanza that comes until one is an error.
+    pub(crate) fn connect(
+        server: SocketAddr,
+        domain: &str,
+        secret: &str,
+        mut hear: impl FnMut(&mut TcpStream, &str) -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
         let mut stream = connect(server)?;
         let open = format!(
             "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
@@ -113,56 +118,55 @@ impl Focus {
         let answer = read_until(&mut stream, &mut text, |text| text.find('>').map(|end| end + 1))?;
         ensure!(answer.contains("<handshake"), "the server does not take the focus: {answer}{text}");
         stream.set_read_timeout(None)?;
-        let (mut reader, domain) = (stream.try_clone()?, domain.to_owned());
+        let mut server = stream.try_clone()?;
         let thread = std::thread::spawn(move || {
-            let _: std::result::Result<(), Trouble> = grant_all(&mut reader, &mut text, &domain);
+            while let Ok(stanza) = read_until(&mut server, &mut text, stanza_end) {
+                if hear(&mut server, &stanza).is_err() {
+                    return;
+                }
+            }
         });
         Ok(Self { stream, thread: Some(thread) })
     }
-}
 
-fn grant_all(stream: &mut TcpStream, text: &mut String, domain: &str) -> Result<()> {
-    let me = format!("focus@focus.{domain}");
-    loop {
-        let stanza = read_until(stream, text, stanza_end)?;
-        if !stanza.starts_with("<iq") {
-            continue;
-        }
-        let head = &stanza[..=stanza.find('>').unwrap_or(0)];
-        let (Some(from), Some(id)) = (attribute(head, "from"), attribute(head, "id")) else {
-            continue;
-        };
-        let room = stanza.find("<conference").and_then(|start| attribute(&stanza[start..], "room"));
-        let to = attribute(head, "to").unwrap_or_default();
-        let answer = match room {
-            Some(room) => {
-                let join = format!(
-                    "<presence from='{me}/focus' to='{room}/focus'>\
-                     <x xmlns='http://jabber.org/protocol/muc'/></presence>"
-                );
-                stream.write_all(join.as_bytes())?;
-                format!(
-                    "<iq type='result' id='{id}' from='{to}' to='{from}'>\
-                     <conference xmlns='http://jitsi.org/protocol/focus' room='{room}' ready='true' focusjid='{me}'>\
-                     <property name='authentication' value='false'/></conference></iq>"
-                )
-            }
-            None if matches!(attribute(head, "type").as_deref(), Some("get" | "set")) => format!(
-                "<iq type='error' id='{id}' from='{to}' to='{from}'><error type='cancel'>\
-                 <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-            ),
-            None => continue,
-        };
-        stream.write_all(answer.as_bytes())?;
+    /// One that joins every room that it is asked for and says that it is ready, without a bridge.
+    pub(crate) fn that_grants_all(server: SocketAddr, domain: &str, secret: &str) -> Result<Self> {
+        let me = format!("focus@focus.{domain}");
+        Self::connect(server, domain, secret, move |server, stanza| grant(server, stanza, &me))
     }
 }
 
+fn grant(server: &mut TcpStream, stanza: &str, me: &str) -> Result<()> {
+    let head = &stanza[..=stanza.find('>').unwrap_or(0)];
+    let (Some(from), Some(id)) = (attribute(head, "from"), attribute(head, "id")) else { return Ok(()) };
+    if !stanza.starts_with("<iq") {
+        return Ok(());
+    }
+    let room = stanza.find("<conference").and_then(|start| attribute(&stanza[start..], "room"));
+    let to = attribute(head, "to").unwrap_or_default();
+    let answer = match room {
+        Some(room) => {
+            let join = format!(
+                "<presence from='{me}/focus' to='{room}/focus'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+            );
+            server.write_all(join.as_bytes())?;
+            format!(
+                "<iq type='result' id='{id}' from='{to}' to='{from}'>\
+                 <conference xmlns='http://jitsi.org/protocol/focus' room='{room}' ready='true' focusjid='{me}'>\
+                 <property name='authentication' value='false'/></conference></iq>"
+            )
+        }
+        None if matches!(attribute(head, "type").as_deref(), Some("get" | "set")) => format!(
+            "<iq type='error' id='{id}' from='{to}' to='{from}'><error type='cancel'>\
+             <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        ),
+        None => return Ok(()),
+    };
+    Ok(server.write_all(answer.as_bytes())?)
+}
+
 /// Reads until `end` finds where the first piece ends, and takes that piece off.
-pub(crate) fn read_until(
-    stream: &mut TcpStream,
-    text: &mut String,
-    end: impl Fn(&str) -> Option<usize>,
-) -> Result<String> {
+fn read_until(stream: &mut TcpStream, text: &mut String, end: impl Fn(&str) -> Option<usize>) -> Result<String> {
     loop {
         if let Some(end) = end(text) {
             return Ok(text.drain(..end).collect());
@@ -176,7 +180,7 @@ pub(crate) fn read_until(
 }
 
 /// Where the first whole element ends. Prosody writes no comments, no CDATA and no `>` inside attributes.
-pub(crate) fn stanza_end(text: &str) -> Option<usize> {
+fn stanza_end(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut from = 0;
     loop {
