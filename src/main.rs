@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use meetctl::cli::{Cli, Options};
 use meetctl::clock::Clock;
-use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform, OnStreet, Visit};
-use meetctl::config::Environment;
-use meetctl::error::Kind;
+use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform, OnStreet, Visit, token};
+use meetctl::config::{Config, Environment};
+use meetctl::error::{Failure, Kind};
 use meetctl::event::{Event, Events};
-use meetctl::outside::{self, Outside};
+use meetctl::outside::Outside;
+use meetctl::probe::Sight;
 use meetctl::render;
 use meetctl::signal::heeding;
 use meetctl::world::sandbox::pace::paced;
@@ -79,7 +80,7 @@ async fn on_street(command: &OnStreet, options: &Options, environment: Environme
 }
 
 async fn on_platform(command: &OnPlatform, options: &Options, environment: &Environment) -> u8 {
-    let opened = outside::platform(options, environment).await;
+    let opened = open(options, environment).await;
     let clock = opened.as_ref().map_or_else(|_| Clock::system(), |(_, _, outside)| outside.world.clock);
     let (say, said) = Events::new(clock);
     let work = async {
@@ -109,4 +110,17 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
     };
     let pace = options.story().and_then(|_| options.pace());
     paced(pace, render::tell(work, said, &options.look(environment), clock)).await
+}
+
+/// The configuration of a platform, what the probes look at, and the world that it is in.
+async fn open(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
+    let config = match options.story() {
+        Some(_) => Config::sandbox(),
+        None => Config::load(&options.flags, environment)?,
+    };
+    let sight = Sight { token: token(None, environment)?, ..config.sight()? };
+    // A second installation is refused, and changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outside = Outside::open(options, &config, environment).await?;
+    Ok((config, sight, outside))
 }

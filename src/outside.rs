@@ -5,11 +5,9 @@ use std::path::PathBuf;
 
 use crate::cli::Options;
 use crate::clock::Clock;
-use crate::command::token;
 use crate::config::{Config, Environment, roots_in};
 use crate::domain::name::Names;
 use crate::error::{Failure, Kind};
-use crate::probe::Sight;
 use crate::world::aws::{self, Settings};
 use crate::world::net::Internet;
 use crate::world::sandbox::store::{Store, StoreError};
@@ -24,7 +22,7 @@ pub struct Outside<W = World> {
 }
 
 impl Outside {
-    async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
+    pub async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
         match options.story() {
             Some(name) => Self::play(story(name)?, options.seed, environment),
             None => Ok(Self { world: real(config, environment).await?, played: None }),
@@ -68,19 +66,6 @@ impl<W> Outside<W> {
             None => Ok(()),
         }
     }
-}
-
-/// The configuration of a platform, what the probes look at, and the world that it is in.
-pub async fn platform(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
-    let config = match options.story() {
-        Some(_) => Config::sandbox(),
-        None => Config::load(&options.flags, environment)?,
-    };
-    let sight = Sight { token: token(None, environment)?, ..config.sight()? };
-    // A second installation is refused, and changes nothing.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let outside = Outside::open(options, &config, environment).await?;
-    Ok((config, sight, outside))
 }
 
 /// Where the stories of the sandbox are kept between two commands.

@@ -292,20 +292,20 @@ codes! {
         "check that jicofo and jvb are of the same release";
     OfferWithoutCandidates Invite Failure "offer-without-candidates":
         "the bridge advertises no address at all",
-        "set JVB_ADVERTISE_IPS to the public addresses of the load balancer";
+        "set JVB_ADVERTISE_IPS to a public address of the load balancer";
     MutedByPolicy Invite Warning "muted-by-policy":
         "the focus mutes new participants: packets may not be forwarded",
         "switch off start-muted or AV moderation for rooms with the probe's prefix";
 
     PrivateAddressesOnly Reach Failure "private-addresses-only":
         "the bridge advertises only private addresses",
-        "set JVB_ADVERTISE_IPS to the public addresses of the load balancer";
+        "set JVB_ADVERTISE_IPS to a public address of the load balancer";
     CandidatesUnusable Reach Failure "candidates-unusable":
         "none of the bridge's candidates is an address that one may send to",
         "check JVB_ADVERTISE_IPS: it takes IP addresses, optionally followed by #PORT";
     WrongAddressAdvertised Reach Failure "wrong-address-advertised":
         "no advertised address answers, and none of them is the platform's",
-        "set JVB_ADVERTISE_IPS to the public addresses of the load balancer, and JVB_DISABLE_STUN=1";
+        "set JVB_ADVERTISE_IPS to a public address of the load balancer, and JVB_DISABLE_STUN=1";
     UdpBlocked Reach Failure "udp-blocked":
         "UDP does not get through to the bridge, or its answers do not get back",
         "check the load balancer's UDP listener on 10000, the target's health, security groups in both directions, and the firewall of this network";
@@ -325,11 +325,11 @@ codes! {
         "some advertised addresses do not answer",
         "set JVB_DISABLE_STUN=1, and check that each zone of the load balancer has a healthy target";
     ExpectedNotAdvertised Reach Warning "expected-not-advertised":
-        "the bridge does not advertise every address that was expected",
-        "set JVB_ADVERTISE_IPS to the public addresses of the load balancer";
+        "the bridge advertises none of the platform's addresses",
+        "set JVB_ADVERTISE_IPS to a public address of the load balancer";
     AdvertisedNotExpected Reach Warning "advertised-not-expected":
-        "the bridge advertises addresses that were not expected",
-        "set JVB_DISABLE_STUN=1, and JVB_ADVERTISE_IPS to the public addresses of the load balancer";
+        "the bridge advertises addresses that are not the platform's",
+        "set JVB_DISABLE_STUN=1, and JVB_ADVERTISE_IPS to a public address of the load balancer";
 
     AcceptRefused Accept Failure "accept-refused":
         "the focus does not accept the answer to its offer",

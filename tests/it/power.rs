@@ -68,7 +68,7 @@ const NOTHING: &str = "Nothing to do: nothing with an hourly price is left.";
 fn power_down_and_up_again() {
     let it = Sandbox::of("standby");
     it.run("power-down").ends(5, &["asks before it acts", "meetctl power-down --yes"]).never_says("done in");
-    it.run("power-down --yes").ends(0, &["saves $0.0275 an hour", "$0.90 a month", "5 to 10 minutes"]);
+    it.run("power-down --yes").ends(0, &["saves $0.0325 an hour", "$0.90 a month", "5 to 10 minutes"]);
     it.run("status --expect powered-down").ends(0, &[]);
     it.run("power-down --yes").ends(0, &[NOTHING]).never_says("Terraform");
     it.run("power-down").ends(0, &[NOTHING]);

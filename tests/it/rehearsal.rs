@@ -38,7 +38,7 @@ struct Stage {
 
 impl Stage {
     fn of(story: Story) -> Self {
-        let setup = Setup { seed: SEED, ..Setup::new(([10, 0, 1, 27], 10_000).into(), (BALANCER, 10_000).into()) };
+        let setup = Setup { seed: SEED, ..Setup::new(([10, 0, 1, 27], 10_000).into(), (BALANCER[0], 10_000).into()) };
         let jitsi = Jitsi::new(setup.clone().story(story.name()).unwrap_or(setup));
         let meeting: Arc<dyn Meeting> = Arc::new(jitsi.clone());
         let (world, handle) = world_with(story, None, SEED, Some(meeting));

@@ -21,7 +21,7 @@ pub struct Ask {
     pub names: Option<Names>,
     pub token: Option<Token>,
     pub candidates: Policy,
-    /// The public addresses that the bridge should advertise, when known.
+    /// The platform's public addresses, when known: the bridge should advertise one of them, and no other.
     pub expected: Vec<IpAddr>,
     pub room_prefix: String,
     pub participants: u16,

@@ -30,7 +30,7 @@ pub(super) fn of_reach(reached: &[Reached], ask: &Ask, door: &[IpAddr]) -> Resul
     if good.is_empty() {
         return Err(unreached(reached, ask, door));
     }
-    let mut warnings = unexpected(reached, &ask.expected);
+    let mut warnings = Vec::from_iter(unexpected(reached, &ask.expected));
     if !bad.is_empty() {
         let detail = bad.iter().map(|r| format!("{}: {}", r.address, words(&r.outcome))).collect::<Vec<_>>().join(", ");
         warnings.push(Finding::new(Code::CandidateSilent).detail(detail));
@@ -67,18 +67,18 @@ fn unreached(reached: &[Reached], ask: &Ask, door: &[IpAddr]) -> Finding {
     Finding::new(code).detail(detail).during(Stage::Reach)
 }
 
-fn unexpected(reached: &[Reached], expected: &[IpAddr]) -> Vec<Finding> {
-    if expected.is_empty() {
-        return Vec::new();
-    }
+/// A bridge advertises one of the platform's addresses: two ways to the same port would collide on a load balancer.
+fn unexpected(reached: &[Reached], expected: &[IpAddr]) -> Option<Finding> {
     let advertised: Vec<IpAddr> = reached.iter().map(|r| r.address.ip()).collect();
-    let missing: Vec<IpAddr> = expected.iter().filter(|e| !advertised.contains(e)).copied().collect();
-    let extra: Vec<IpAddr> = advertised.iter().filter(|a| !expected.contains(a)).copied().collect();
-    [(Code::ExpectedNotAdvertised, missing), (Code::AdvertisedNotExpected, extra)]
-        .into_iter()
-        .filter(|(_, addresses)| !addresses.is_empty())
-        .map(|(code, addresses)| Finding::new(code).detail(list(&addresses)))
-        .collect()
+    let (own, others): (Vec<IpAddr>, Vec<IpAddr>) = advertised.iter().partition(|a| expected.contains(a));
+    let (code, detail) = if expected.is_empty() || others.is_empty() {
+        return None;
+    } else if own.is_empty() {
+        (Code::ExpectedNotAdvertised, format!("advertised {}; expected {}", list(&others), list(expected)))
+    } else {
+        (Code::AdvertisedNotExpected, list(&others))
+    };
+    Some(Finding::new(code).detail(detail))
 }
 
 /// L3: the worst stream decides.

@@ -8,7 +8,7 @@ use hickory_proto::rr::rdata::{A, NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::model::{HOST, Model, Stack};
-use super::net::FORMER_BALANCER;
+use super::net::{BALANCER, FORMER_BALANCER};
 
 pub(super) const ZONE: &str = "example.org";
 /// The resolver of the simulated machine.
@@ -51,7 +51,7 @@ pub(super) fn addresses(model: &Model, name: &str) -> Vec<Ipv4Addr> {
 
 fn addresses_of_balancer(model: &Model, name: &str) -> Vec<Ipv4Addr> {
     match &model.stack.balancer {
-        Some(balancer) if balancer.dns_name == name => vec![balancer.address],
+        Some(balancer) if balancer.dns_name == name => BALANCER.to_vec(),
         // A name server that has not noticed yet that it is gone.
         _ if name == Stack::FORMER_BALANCER => vec![FORMER_BALANCER],
         _ => Vec::new(),

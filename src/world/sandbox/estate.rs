@@ -141,7 +141,7 @@ impl Model {
                 return;
             }
             BALANCER => {
-                let made = || StandingBalancer { dns_name, address: super::net::BALANCER, created: now };
+                let made = || StandingBalancer { dns_name, created: now };
                 stack.balancer = exists.then(made);
             }
             RECORD => stack.record = stack.balancer.as_ref().filter(|_| exists).map(|b| b.dns_name.clone()),

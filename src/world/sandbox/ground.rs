@@ -76,7 +76,7 @@ pub struct Saved {
 
 impl Saved {
     /// Grows when a state of before can no longer be read.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 }
 
 /// A view on a running sandbox from outside of the simulated world.
@@ -128,7 +128,7 @@ pub fn world(story: Story, saved: Option<Saved>, seed: u64) -> (World, Handle) {
 /// How the Jitsi of a story is set up.
 pub fn jitsi_of(story: Story, seed: u64) -> Setup {
     let bridge = (IpAddr::from(BRIDGE), MEDIA_PORT).into();
-    let setup = Setup { seed, ..Setup::new(bridge, (BALANCER, MEDIA_PORT).into()) };
+    let setup = Setup { seed, ..Setup::new(bridge, (BALANCER[0], MEDIA_PORT).into()) };
     setup.clone().story(story.name()).unwrap_or(setup)
 }
 

@@ -66,7 +66,6 @@ pub enum Groups {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingBalancer {
     pub dns_name: String,
-    pub address: std::net::Ipv4Addr,
     pub created: Timestamp,
 }
 
@@ -100,7 +99,7 @@ impl Stack {
     const BALANCER: &'static str = "jitsi-video-platform-nlb-7e1ab1e5ca1ab1e5.elb.us-west-2.amazonaws.com";
 
     fn whole(created: Timestamp) -> Self {
-        let balancer = StandingBalancer { dns_name: Self::BALANCER.into(), address: super::net::BALANCER, created };
+        let balancer = StandingBalancer { dns_name: Self::BALANCER.into(), created };
         Self {
             service: true,
             groups: Groups::Attached,

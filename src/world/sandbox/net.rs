@@ -17,8 +17,8 @@ use super::servers;
 use crate::domain::name::Host;
 use crate::world::{Datagrams, Duplex, Net, NetError};
 
-/// The load balancer's address.
-pub const BALANCER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
+/// The load balancer's addresses, one in each zone. The first is the Elastic IP, which the bridge advertises.
+pub const BALANCER: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 51, 100, 20), Ipv4Addr::new(198, 51, 100, 21)];
 /// The address of the one before, where nobody answers.
 pub(super) const FORMER_BALANCER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
 /// The simulated machine.
@@ -53,12 +53,12 @@ impl Net for SandboxNet {
     }
 
     async fn tcp(&self, to: SocketAddr) -> Result<Box<dyn Duplex>, NetError> {
-        let balancer = self.ground.read(|model, _| model.stack.balancer.as_ref().map(|balancer| balancer.address));
+        let stands = self.ground.read(|model, _| model.stack.balancer.is_some());
         if to == SocketAddr::from((dns::RESOLVER, 53)) {
             sleep(ROUND_TRIP).await;
             return Err(NetError::Refused);
         }
-        if balancer.is_none_or(|address| to != SocketAddr::from((address, 443))) {
+        if !stands || !BALANCER.map(|address| SocketAddr::from((address, 443))).contains(&to) {
             sleep(CONNECTING).await;
             return Err(NetError::TimedOut);
         }

@@ -72,8 +72,8 @@ impl Model {
             dns_name: balancer.dns_name.clone(),
             state: BalancerState::Active,
             created: Some(balancer.created),
-            zones: 1,
-            addresses: 1,
+            zones: 2,
+            addresses: 2,
             listeners: vec![
                 Listener { protocol: "TLS".into(), port: 443 },
                 Listener { protocol: "UDP".into(), port: 10000 },

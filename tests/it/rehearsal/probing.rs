@@ -95,7 +95,7 @@ async fn a_port_and_a_choice_of_addresses() {
     assert_eq!((ran.code(), probed(&ran).url.as_str()), (8, "https://meet.example.org:8443"));
     let ran = probe(Stage::of(Story::PrivateAddressOnly), &format!("{URL} --candidates all"), &[], None).await;
     assert_eq!(ran.code(), 0, "in the sandbox, everybody is on the bridge's own network");
-    let ran = probe(Stage::of(Story::Running), &format!("{URL} --candidates ip={BALANCER}"), &[], None).await;
+    let ran = probe(Stage::of(Story::Running), &format!("{URL} --candidates ip={}", BALANCER[0]), &[], None).await;
     assert_eq!(ran.code(), 0);
     let ran = probe(Stage::of(Story::Running), "https://elsewhere.example.net", &[], None).await;
     assert_eq!(probed(&ran).finding.as_ref().map(|told| told.finding.code), Some(Code::NameUnresolved));
