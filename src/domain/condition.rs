@@ -381,7 +381,7 @@ impl Condition {
             Self::ServiceActive => "the ECS service is not active",
             Self::BalancerActive => "the load balancer is not active",
             Self::Started => "the task of this start does not run",
-            Self::ContainersHealthy => "a container is not healthy",
+            Self::ContainersHealthy => "not every container is healthy",
             Self::TargetsHealthy => "the load balancer does not reach the task",
             Self::NameResolves => "the name does not resolve to the load balancer",
             Self::CertificateTrusted => "browsers do not trust the certificate",

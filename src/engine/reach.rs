@@ -125,10 +125,7 @@ async fn take(
             return Ok(());
         }
         Ok(Err(failure)) => failure,
-        Err(_) => {
-            let failure = timed_out(step.until, started.elapsed(), &awaited, seen);
-            if deadline < acted + limit { failure.next("or give it more time with `--timeout`") } else { failure }
-        }
+        Err(_) => timed_out(step.until, started.elapsed(), &awaited, seen, deadline < acted + limit),
     };
     job.say.emit(Event::StepFailed { until: step.until, message: reason(&failure, step.until) });
     Err(failure)
@@ -291,15 +288,17 @@ struct Awaited {
     blind: Option<Blindness>,
 }
 
-fn timed_out(until: Condition, after: Duration, awaited: &Awaited, seen: &Observed) -> Failure {
+/// `hurried`: it was the whole run's time that was over, not this wait's, and nothing need be wrong.
+fn timed_out(until: Condition, after: Duration, awaited: &Awaited, seen: &Observed, hurried: bool) -> Failure {
     let (kind, what) = match awaited.blind {
         None => (Kind::TimedOut, format!("after {} s: {}", after.as_secs(), until.opposite())),
         Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
     };
     let failure = Failure::new(kind, what).because(awaited.note.clone());
     let failure = match awaited.blind {
-        None => until.next(seen).into_iter().fold(failure, Failure::next),
         Some(because) => failure.next(advice(because)),
+        None if hurried => failure.next("give it more time, with a longer `--timeout`"),
+        None => until.next(seen).into_iter().fold(failure, Failure::next),
     };
     failure.next("then run the same command again; it continues where it stopped")
 }
