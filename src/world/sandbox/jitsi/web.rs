@@ -16,11 +16,12 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::Jitsi;
+use crate::world::sandbox::duplex::Driven;
 use crate::world::sandbox::servers::Meeting;
 use crate::world::{Datagrams, Duplex};
 
@@ -70,10 +71,8 @@ impl Jitsi {
 
     /// The client's end of a connection over TLS in memory. Reading and writing drive the server.
     pub fn connect(&self, tls: Arc<ServerConfig>) -> Box<dyn Duplex> {
-        let (client, server) = tokio::io::duplex(64 * 1024);
         let jitsi = self.clone();
-        let serving = Box::pin(async move { jitsi.serve_tls(server, tls).await });
-        Box::new(Driven { client, server: Mutex::new(Some(serving)) })
+        Box::new(Driven::to(|server| async move { jitsi.serve_tls(server, tls).await }))
     }
 
     /// What the web container answers to one request.
@@ -164,49 +163,5 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Upgraded<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(self.inner()).poll_shutdown(cx)
-    }
-}
-
-type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A client's end that lets the server work whenever it is used.
-struct Driven {
-    client: DuplexStream,
-    server: Mutex<Option<Serving>>,
-}
-
-impl Driven {
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        let server = self.server.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let done = server.as_mut().is_some_and(|serving| serving.as_mut().poll(cx).is_ready());
-        if done {
-            *server = None;
-        }
-    }
-}
-
-impl AsyncRead for Driven {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        self.drive(cx);
-        Pin::new(&mut self.client).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Driven {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.client).poll_write(cx, bytes);
-        self.drive(cx);
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.drive(cx);
-        Pin::new(&mut self.client).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let shut = Pin::new(&mut self.client).poll_shutdown(cx);
-        self.drive(cx);
-        shut
     }
 }
