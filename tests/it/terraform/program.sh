@@ -1,6 +1,11 @@
 #!/bin/sh
 # Pretends to be Terraform or OpenTofu, whichever name links to it: notes what it is asked, and says what the files
 # beside the link tell it to say.
+
+# A shell cannot trap what was ignored when it began, as whatever is started in the background ignores interrupts.
+if [ -z "$heeds" ] && env --default-signal=INT true 2>/dev/null; then
+    exec env --default-signal=INT heeds=interrupts "$0" "$@"
+fi
 here=$(dirname "$0")
 echo "$@" >> "$here/calls"
 env | sort > "$here/env"
