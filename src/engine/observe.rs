@@ -277,55 +277,37 @@ impl Eyes<'_> {
     }
 
     async fn tls(&self) -> Reading<Tls> {
-        self.fresh_or_last(Source::Tls, &self.last.tls, async {
-            match self.door().await {
-                Err(why) => Reading::Unreadable(why),
-                Ok(door) => {
-                    let World { net, trust, clock, .. } = self.world;
-                    probe::tls::shake(net.as_ref(), trust, clock, self.sight, door).await
-                }
-            }
-        })
-        .await
+        let World { net, trust, clock, .. } = self.world;
+        let shaking = behind(self.door(), |door| probe::tls::shake(net.as_ref(), trust, clock, self.sight, door));
+        self.fresh_or_last(Source::Tls, &self.last.tls, shaking).await
     }
 
     async fn web(&self) -> Reading<Web> {
-        self.fresh_or_last(Source::Web, &self.last.web, async {
-            match self.open_door().await {
-                Err(why) => Reading::Unreadable(why),
-                Ok(door) => probe::https::pages(self.world.net.as_ref(), self.sight, door).await,
-            }
-        })
-        .await
+        let net = self.world.net.as_ref();
+        let fetching = behind(self.open_door(), |door| probe::https::pages(net, self.sight, door));
+        self.fresh_or_last(Source::Web, &self.last.web, fetching).await
     }
 
     async fn signalling(&self) -> Reading<Signalling> {
-        self.fresh_or_last(Source::Signalling, &self.last.signalling, async {
-            match self.open_door().await {
-                Err(why) => Reading::Unreadable(why),
-                Ok(door) => probe::signalling::preflight(self.world.net.as_ref(), self.sight, door).await,
-            }
-        })
-        .await
+        let net = self.world.net.as_ref();
+        let asking = behind(self.open_door(), |door| probe::signalling::preflight(net, self.sight, door));
+        self.fresh_or_last(Source::Signalling, &self.last.signalling, asking).await
     }
 
     /// A meeting of two synthetic participants. Tries are counted as long as they fail.
     async fn media(&self) -> Reading<Proof> {
-        self.fresh_or_last(Source::Media, &self.last.media, async {
-            let door = match self.open_door().await {
-                Ok(door) => door,
-                Err(why) => return Reading::Unreadable(why),
-            };
+        let proving = behind(self.open_door(), async |door| {
             let expected = self.media_addresses().await;
             let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
             let World { net, trust, clock, seed, .. } = self.world;
             let mut chance = chance(*seed, clock);
-            let mut proof = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ()).await;
+            let proving = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ());
+            let mut proof = Box::pin(proving).await;
             let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
             proof.tries = before + 1;
             Reading::Present(proof)
-        })
-        .await
+        });
+        self.fresh_or_last(Source::Media, &self.last.media, proving).await
     }
 
     /// The addresses that the bridge should advertise: the load balancer's, when media passes it.
@@ -347,6 +329,17 @@ impl Eyes<'_> {
             return Err(not_asked("nothing runs"));
         }
         self.door().await
+    }
+}
+
+/// What a probe finds behind a door, when there is a way to it.
+async fn behind<T>(
+    door: impl Future<Output = Result<SocketAddr, Unreadable>>,
+    probe: impl AsyncFnOnce(SocketAddr) -> Reading<T>,
+) -> Reading<T> {
+    match door.await {
+        Ok(door) => probe(door).await,
+        Err(why) => Reading::Unreadable(why),
     }
 }
 
