@@ -419,7 +419,7 @@ mod interrupted {
 /// A platform that has just started may need another try at a meeting, in a fresh room; soon it counts as broken.
 mod a_meeting_is_tried_again {
     use meetctl::domain::condition::{Condition, Verdict};
-    use meetctl::world::sandbox::jitsi::{Faults, Jitsi};
+    use meetctl::world::sandbox::jitsi::{Faults, Jitsi, SignIn};
 
     use super::*;
 
@@ -458,8 +458,13 @@ mod a_meeting_is_tried_again {
         assert_eq!(tries(&mended), Some(3));
         // What fails after a proof that held is a first try again.
         jitsi.change(|faults| faults.blocked_in = true);
-        let (blocked, verdict) = look(&setup, &world, mended).await;
+        let (blocked, verdict) = look(&setup, &world, mended.clone()).await;
         assert!(matches!(verdict, Verdict::Waits(_)), "blocked: {verdict}");
         assert_eq!(tries(&blocked), Some(1));
+        // What cannot be proven this way is not tried again.
+        jitsi.change(|faults| faults.sign_in = SignIn::Password);
+        let (unprovable, verdict) = look(&setup, &world, mended).await;
+        assert!(matches!(verdict, Verdict::Unseen(_)), "nobody may in without a password: {verdict}");
+        assert_eq!(tries(&unprovable), Some(1));
     }
 }

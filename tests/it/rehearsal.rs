@@ -16,8 +16,8 @@ use meetctl::event::{Answer, Event, Events, Probe, Rehearsal, Stamped};
 use meetctl::probe::Sight;
 use meetctl::render::{Out, Page, Plain, Render, Style};
 use meetctl::world::World;
-use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
-use meetctl::world::sandbox::{BALANCER, Handle, Meeting, Story, world_with};
+use meetctl::world::sandbox::jitsi::Jitsi;
+use meetctl::world::sandbox::{BALANCER, Handle, Meeting, Story, jitsi_of, world_with};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +38,7 @@ struct Stage {
 
 impl Stage {
     fn of(story: Story) -> Self {
-        let setup = Setup { seed: SEED, ..Setup::new(([10, 0, 1, 27], 10_000).into(), (BALANCER[0], 10_000).into()) };
-        let jitsi = Jitsi::new(setup.clone().story(story.name()).unwrap_or(setup));
+        let jitsi = Jitsi::new(jitsi_of(story, SEED));
         let meeting: Arc<dyn Meeting> = Arc::new(jitsi.clone());
         let (world, handle) = world_with(story, None, SEED, Some(meeting));
         Self { world, handle, jitsi }
