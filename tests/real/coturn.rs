@@ -246,7 +246,7 @@ while True:
     let folder = TempDir::new()?;
     let address = free_port(loopback())?;
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
-    let python = crate::needs::DEBIANS_PYTHON.as_ref();
+    let python = crate::needs::python_with_aioice().ok_or("no aioice")?;
     let mut server = Server::start("aioice", python, &["-c", SCRIPT, &ip, &port, PASSWORD], folder.path())?;
     let client = UdpSocket::bind((address.ip(), 0))?;
     client.set_read_timeout(Some(Duration::from_millis(100)))?;

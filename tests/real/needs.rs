@@ -11,9 +11,6 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::process::Result;
 
-/// The Python for which Debian packages modules; another one may come first in the `PATH`.
-pub(crate) const DEBIANS_PYTHON: &str = "/usr/bin/python3";
-
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Need {
     /// Python with `venv`, and the packages of `requirements.txt` (fetched once).
@@ -61,14 +58,7 @@ impl Need {
             Self::Coturn => {
                 program_missing("turnserver", "coturn").or_else(|| program_missing("turnutils_stunclient", "coturn"))
             }
-            Self::Aioice => {
-                static AIOICE: OnceLock<bool> = OnceLock::new();
-                let there = *AIOICE.get_or_init(|| {
-                    crate::process::output(DEBIANS_PYTHON, &["-c", "import aioice.stun"], "")
-                        .is_ok_and(|output| output.status.success())
-                });
-                (!there).then(|| "no aioice (Debian package python3-aioice)".into())
-            }
+            Self::Aioice => python_with_aioice().is_none().then(|| "no aioice (Debian package python3-aioice)".into()),
             Self::LowPorts => {
                 static LOW: OnceLock<bool> = OnceLock::new();
                 let free = *LOW.get_or_init(|| {
@@ -113,13 +103,29 @@ fn program_missing(program: &str, package: &str) -> Option<String> {
     find(program).is_none().then(|| format!("no {program} (Debian package {package})"))
 }
 
-/// Searches the `PATH` and, because Debian keeps servers out of a user's `PATH`, the folders for servers.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    programs(program).next()
+}
+
+/// Searches the `PATH` and, because Debian keeps servers out of a user's `PATH`, the folders for servers.
+fn programs(name: &str) -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders
+        .into_iter()
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|file| is_program(file))
+        .map(move |folder| folder.join(name))
+        .filter(|file| is_program(file))
+}
+
+/// The Python that has aioice: the one for which Debian packages modules need not be the first in the `PATH`.
+pub(crate) fn python_with_aioice() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let imports = |python: &PathBuf| {
+        crate::process::output(&python.to_string_lossy(), &["-c", "import aioice.stun"], "")
+            .is_ok_and(|output| output.status.success())
+    };
+    PYTHON.get_or_init(|| programs("python3").find(imports)).as_deref()
 }
 
 #[cfg(unix)]
