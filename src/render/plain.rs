@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Out, Page, Render, table, words};
+use super::{Out, Page, Render, Shown, table, words};
 use crate::clock::Clock;
 use crate::domain::condition::Condition;
 use crate::domain::observed::between;
@@ -36,13 +36,13 @@ impl Plain {
     }
 
     fn line(&mut self, at: Timestamp, text: &str) {
-        self.err.write(&format!("{} {text}\n", words::stamp(at)));
+        self.err.write(&Shown::line(&format!("{} {text}", words::stamp(at))));
     }
 
     /// What is said before there is a plan is said at once, and needs no time.
     fn remark(&mut self, at: Timestamp, text: &str) {
         match &self.plan {
-            None => self.err.write(&format!("{text}\n")),
+            None => self.err.write(&Shown::line(text)),
             Some(_) => self.line(at, text),
         }
     }
@@ -56,7 +56,7 @@ impl Plain {
             }
             Event::StepProgress { note, .. } => {
                 if let Some(waiting) = &mut self.waiting {
-                    waiting.note = Some(words::clean(note));
+                    waiting.note = Some(note.clone());
                 }
             }
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
@@ -106,12 +106,16 @@ impl Render for Plain {
                 }
             }
             other => {
-                let remark = matches!(other, Event::Hello { .. } | Event::Warning { .. } | Event::Note { .. });
                 if let Some(text) = words::event(other) {
-                    if remark {
-                        self.remark(event.at, &text);
-                    } else {
-                        self.line(event.at, &text);
+                    match other {
+                        Event::Hello { .. } | Event::Warning { .. } | Event::Note { .. } => {
+                            self.remark(event.at, &text)
+                        }
+                        // What is asked for is shown in full, one thing a line.
+                        Event::ChangesPlanned { .. } | Event::Question { .. } => {
+                            self.err.write(&Shown::block(&format!("{} {text}", words::stamp(event.at))));
+                        }
+                        _ => self.line(event.at, &text),
                     }
                 }
             }
