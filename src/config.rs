@@ -1,5 +1,6 @@
 //! The configuration: defaults < user file < project file < environment < flags, checked once, with origins.
 
+pub mod aws;
 mod environment;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ use crate::domain::changes::Recordings;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
 use crate::event::Setting;
+use crate::files;
 use crate::probe::{Limits, Sight};
 
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
@@ -149,12 +151,14 @@ impl Config {
     /// Reads all sources, the strongest last.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let mut values = Values::defaults();
-        let project = match flags.config.clone().or_else(|| environment.path("MEETCTL_CONFIG")) {
-            Some(named) => Some(environment.folder.join(named)),
-            None => file::of_project(&environment.folder),
-        };
-        for path in environment.user_file().filter(|f| f.is_file()).into_iter().chain(project) {
-            values.add_file(&path)?;
+        if let Some(path) = environment.user_file().filter(|file| file.symlink_metadata().is_ok()) {
+            values.add_file(&path, file::read_found(&path)?);
+        }
+        if let Some(named) = flags.config.clone().or_else(|| environment.path("MEETCTL_CONFIG")) {
+            let path = environment.folder.join(named);
+            values.add_file(&path, file::read(&path)?);
+        } else if let Some(path) = file::of_project(&environment.folder) {
+            values.add_file(&path, file::read_found(&path)?);
         }
         values.add_environment(environment);
         values.add_flags(flags);
@@ -209,11 +213,15 @@ impl Config {
     }
 }
 
+/// All of the roots that browsers trust take a quarter of this.
+const LARGEST_BUNDLE: u64 = 1024 * 1024;
+
 /// The certificates in a PEM file.
 pub fn roots_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let unreadable = |why: String| ConfigError::Roots { path: path.to_owned(), why };
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let roots: Vec<_> = read.map_err(|e| unreadable(e.to_string()))?;
+    let content = files::read(path, LARGEST_BUNDLE).map_err(|e| unreadable(e.to_string()))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+    let roots = read.map_err(|e| unreadable(e.to_string()))?;
     if roots.is_empty() { Err(unreadable("there is no certificate in it".into())) } else { Ok(roots) }
 }
 
@@ -233,11 +241,10 @@ impl Values {
         self.of.insert(key, (raw, origin));
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        for found in file::read(path)? {
+    fn add_file(&mut self, path: &Path, content: Vec<file::Found>) {
+        for found in content {
             self.set(found.key.name, found.raw, Origin::File { path: path.to_owned(), line: found.line });
         }
-        Ok(())
     }
 
     fn add_environment(&mut self, environment: &Environment) {

@@ -32,9 +32,9 @@ pub struct Args {
     adopt_recordings: bool,
 }
 
-/// A certificate is issued within minutes; a first deployment takes about five, and up to an hour when the name's zone
-/// has yet to be delegated.
-const LIMIT: Duration = Duration::from_mins(90);
+/// A certificate is issued within minutes; a first deployment takes about five. When the name's zone has yet to be
+/// delegated, it may take longer, and the same command continues.
+pub(super) const LIMIT: Duration = Duration::from_mins(30);
 const GOAL: Goal = Goal::AtLeastStandby;
 
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {

@@ -1,5 +1,7 @@
 //! `health`: every condition of `running`, judged now.
 
+use std::time::Duration;
+
 use super::{Context, unanswered, unless_stopped};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
@@ -28,6 +30,8 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
 }
+
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 fn named(name: &str) -> Result<Condition, String> {
     let conditions = Goal::Running.conditions();

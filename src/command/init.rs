@@ -1,7 +1,7 @@
 //! `meetctl init`
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,6 +10,7 @@ use super::Desk;
 use crate::config::Environment;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::error::{Failure, Kind, Outcome};
+use crate::files;
 
 /// Write a commented `meetctl.toml` into this folder
 ///
@@ -62,14 +63,10 @@ fn exists(path: &Path) -> Failure {
 
 /// Writes the file at once and whole; without `force` only where there is none.
 fn save(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let open = |path: &Path| -> io::Result<File> { OpenOptions::new().write(true).create_new(true).open(path) };
     let written = if force {
-        let beside = path.with_extension("toml.new");
-        File::create(&beside)
-            .and_then(|mut f| f.write_all(text.as_bytes()))
-            .and_then(|()| std::fs::rename(&beside, path))
+        files::replace(path, text.as_bytes())
     } else {
-        open(path).and_then(|mut f| f.write_all(text.as_bytes()))
+        OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut f| f.write_all(text.as_bytes()))
     };
     written.map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
@@ -184,6 +181,9 @@ fn missing(option: &str) -> Failure {
         .next(format!("say it: `meetctl init {option}`"))
 }
 
+/// Larger than any configuration of the AWS tools.
+const LARGEST: u64 = 1024 * 1024;
+
 /// What the configuration of the AWS tools knows about a profile.
 #[derive(Debug, Default, PartialEq)]
 struct Aws {
@@ -194,7 +194,9 @@ struct Aws {
 impl Aws {
     fn of(environment: &Environment, profile: &str) -> Self {
         let path = environment.path("AWS_CONFIG_FILE").or_else(|| Some(environment.home()?.join(".aws/config")));
-        path.and_then(|p| std::fs::read_to_string(p).ok()).map(|text| Self::read(&text, profile)).unwrap_or_default()
+        path.and_then(|p| String::from_utf8(files::read(&p, LARGEST).ok()?).ok())
+            .map(|text| Self::read(&text, profile))
+            .unwrap_or_default()
     }
 
     fn read(text: &str, profile: &str) -> Self {

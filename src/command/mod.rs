@@ -108,8 +108,6 @@ pub struct Visit {
     pub say: Events,
     /// Cancelled when the user asks to stop.
     pub stop: CancellationToken,
-    /// `--timeout`
-    pub timeout: Option<Duration>,
 }
 
 /// All that a command without a platform may use.
@@ -142,7 +140,42 @@ impl Context {
     }
 }
 
+impl Command {
+    /// How long it may take unless `--timeout` says otherwise; `None`: as long as it is wanted.
+    pub fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::OnPlatform(command) => command.limit(),
+            Self::OnStreet(OnStreet::Probe(args)) => Some(args.limit()),
+            Self::AtDesk(_) => None,
+        }
+    }
+
+    /// Whether it only looks: whoever goes away meanwhile misses nothing.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Self::OnPlatform(OnPlatform::Status(_) | OnPlatform::Health(_) | OnPlatform::Why(_))
+            | Self::OnStreet(_)
+            | Self::AtDesk(_) => true,
+            Self::OnPlatform(_) => false,
+        }
+    }
+}
+
 impl OnPlatform {
+    fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::Up(_) => Some(up::LONGEST),
+            Self::Down(args) => Some(args.limit()),
+            Self::PowerDown(_) => Some(power_down::LIMIT),
+            Self::Deploy(_) => Some(deploy::LIMIT),
+            Self::Destroy(_) => Some(destroy::LIMIT),
+            Self::Status(args) => args.limit(),
+            Self::Health(_) => Some(health::LIMIT),
+            Self::TestPlatform(args) => Some(args.limit()),
+            Self::Why(_) => Some(why::LIMIT),
+        }
+    }
+
     pub async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
         match self {
             Self::Up(args) => Box::pin(up::run(args, cx)).await,

@@ -26,8 +26,8 @@ use crate::event::{Answer, Settled};
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Stopping takes a minute or two, removing the load balancer about two.
-const LIMIT: Duration = Duration::from_mins(20);
+/// Stopping takes a minute or two, removing the load balancer about two; Terraform may need longer.
+pub(super) const LIMIT: Duration = Duration::from_mins(30);
 const GOAL: Goal = Goal::AtMostPoweredDown;
 
 pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {

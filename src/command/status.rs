@@ -34,6 +34,15 @@ pub struct Args {
     every: Duration,
 }
 
+const LIMIT: Duration = Duration::from_secs(15);
+
+impl Args {
+    /// Whoever watches ends it.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        (!self.watch).then_some(LIMIT)
+    }
+}
+
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = sign_in(&cx.world, &cx.policy).await?;

@@ -1,5 +1,7 @@
 //! `why`: the root cause of the last failed start.
 
+use std::time::Duration;
+
 use super::Context;
 use crate::domain::cause;
 use crate::domain::condition::Condition;
@@ -17,6 +19,8 @@ use crate::event::{Answer, Why};
 /// Example: `meetctl why`
 #[derive(Debug, clap::Args)]
 pub struct Args {}
+
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let mut seen = Observed::nothing(cx.world.clock.now());

@@ -135,6 +135,26 @@ impl Names {
     }
 }
 
+/// A text without the user names and passwords of the addresses in it, as in `https://user:password@host`.
+pub fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        let end = after.find(|c: char| c.is_whitespace() || "/?#\"'<>".contains(c)).unwrap_or(after.len());
+        out.push_str(before);
+        rest = match after[..end].rfind('@') {
+            Some(at) => {
+                out.push('…');
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

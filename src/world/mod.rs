@@ -9,6 +9,7 @@ mod trust;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -35,7 +36,12 @@ pub struct World {
     pub trust: Trust,
     /// Where chance begins: from the machine, or the sandbox's own.
     pub seed: u64,
+    /// How long one look may take.
+    pub look: Duration,
 }
+
+/// How long one look may take where nothing else limits it.
+pub const LONGEST_LOOK: Duration = Duration::from_secs(40);
 
 /// What is outside for whoever looks at a deployment that is not its own: no account, only the way there.
 pub struct Street {

@@ -147,8 +147,8 @@ fn task() -> Task {
 }
 
 fn hello() -> (u64, Event) {
-    let Event::Hello { schema, sandbox, .. } = Event::hello(true) else { unreachable!() };
-    (0, Event::Hello { meetctl: "0.0.0", schema, sandbox })
+    let Event::Hello { schema, .. } = Event::hello() else { unreachable!() };
+    (0, Event::Hello { meetctl: "0.0.0", schema })
 }
 
 fn started(until: Condition) -> Event {
@@ -423,7 +423,7 @@ async fn play(render: &mut dyn Render, stream: Stream, clock: Clock) {
     for (seq, (second, event)) in stream.into_iter().enumerate() {
         let due = at(i64::try_from(second).expect("small"));
         tokio::time::advance(meetctl::domain::observed::between(clock.now(), due)).await;
-        render.event(&Stamped { seq: seq as u64, at: due, event });
+        render.event(&Stamped { seq: seq as u64, at: due, sandbox: true, event });
     }
 }
 
@@ -621,7 +621,7 @@ fn a_closed_pipe_is_no_loss_and_a_full_disk_is() {
     }
     for (kind, lost) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
         let mut json = Json::new(Out::new(Broken(kind)));
-        json.event(&Stamped { seq: 0, at: at(0), event: Event::hello(false) });
+        json.event(&Stamped { seq: 0, at: at(0), sandbox: false, event: Event::hello() });
         assert_eq!(json.lost().is_some(), lost);
     }
 }

@@ -17,7 +17,7 @@ use super::stories::Story;
 use super::task::Job;
 use super::terraform::SandboxTerraform;
 use crate::clock::Clock;
-use crate::world::World;
+use crate::world::{LONGEST_LOOK, World};
 
 /// The platform and its time.
 pub(super) struct Ground {
@@ -144,5 +144,5 @@ pub fn world_with(story: Story, saved: Option<Saved>, seed: u64, meeting: Option
     let cloud = Box::new(SandboxCloud::new(Arc::clone(&ground), seed));
     let terraform = Box::new(SandboxTerraform::new(Arc::clone(&ground)));
     let net = Box::new(SandboxNet::new(Arc::clone(&ground)));
-    (World { cloud, terraform, net, clock, trust, seed }, Handle { ground })
+    (World { cloud, terraform, net, clock, trust, seed, look: LONGEST_LOOK }, Handle { ground })
 }

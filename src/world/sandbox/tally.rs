@@ -56,11 +56,11 @@ impl Tally {
 /// The same world with its calls counted; the `fail_nth` of them, from 1, fails, whichever port it is on.
 pub fn tallied(world: World, fail_nth: Option<u64>) -> (World, Tally) {
     let tally = Tally::default();
-    let World { cloud, terraform, net, clock, trust, seed } = world;
+    let World { cloud, terraform, net, clock, trust, seed, look } = world;
     let cloud = Box::new(Failing { inner: cloud, tally: tally.clone(), fail_nth });
     let terraform = Box::new(Failing { inner: terraform, tally: tally.clone(), fail_nth });
     let net = Box::new(Failing { inner: net, tally: tally.clone(), fail_nth });
-    (World { cloud, terraform, net, clock, trust, seed }, tally)
+    (World { cloud, terraform, net, clock, trust, seed, look }, tally)
 }
 
 /// A port of which one call fails.
