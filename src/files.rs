@@ -33,7 +33,9 @@ fn read_from(file: File, largest: u64) -> io::Result<Vec<u8>> {
     if u64::try_from(length).is_ok_and(|length| length <= largest) {
         Ok(content)
     } else {
-        Err(unfit(format!("it is larger than {} KiB", largest / 1024)))
+        const MIB: u64 = 1024 * 1024;
+        let size = if largest >= MIB { format!("{} MiB", largest / MIB) } else { format!("{} KiB", largest / 1024) };
+        Err(unfit(format!("it is larger than {size}")))
     }
 }
 

@@ -145,7 +145,9 @@ async fn next(signal: &mut Option<Signal>) {
 
 /// Waits until nobody can read any more what is written to stdout. A file or a terminal is always read.
 async fn reader_gone() {
-    match AsyncFd::with_interest(io::stdout(), Interest::ERROR) {
+    #[expect(deprecated, reason = "its successor is unsafe; stdout stays open as long as the process lives")]
+    let stdout = AsyncFd::try_with_interest(io::stdout(), Interest::ERROR);
+    match stdout {
         // Only what goes wrong with the pipe is asked for, and nothing else wakes this.
         Ok(stdout) => match stdout.ready(Interest::ERROR).await {
             Ok(_) => {}
