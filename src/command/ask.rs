@@ -6,31 +6,34 @@ use super::Context;
 use crate::domain::changes::Changes;
 use crate::domain::observed::Observed;
 use crate::domain::ownership::leftovers;
-use crate::domain::plan::Policy;
+use crate::domain::plan::{Agreed, Policy};
 use crate::error::{Failure, Kind};
 use crate::event::Event;
 
 /// What a question names for deletion: nothing else is deleted, whoever said yes.
 pub(super) struct Named {
-    /// Outside of Terraform: each with its price and its ARN.
-    pub(super) leftovers: Vec<String>,
-    keys: BTreeSet<String>,
+    pub(super) agreed: Agreed,
+    /// The leftovers in words, each with its price and its ARN.
+    leftovers: Vec<String>,
 }
 
 impl Named {
     /// What Terraform's plan deletes, and what is shown to be ours and is not Terraform's.
     pub(super) fn of(seen: &Observed, policy: &Policy, changes: Option<&Changes>) -> Self {
-        let mut keys: BTreeSet<String> = changes.into_iter().flat_map(Changes::deleted).collect();
+        let by_terraform: BTreeSet<String> = changes.into_iter().flat_map(Changes::deleted).collect();
         // A load balancer of Terraform's whose ARN is not known could be any of them.
         let nameless = |c: &Changes| c.resources.iter().any(|r| r.kind == "aws_lb" && r.deletes() && r.arn.is_none());
         let listed = if changes.is_some_and(nameless) { Vec::new() } else { leftovers(seen, policy) };
-        let left: Vec<_> = listed.into_iter().filter(|thing| !keys.contains(&thing.arn)).collect();
-        keys.extend(left.iter().map(|thing| thing.arn.clone()));
-        Self { leftovers: left.iter().map(|thing| format!("{thing}: {}", thing.arn)).collect(), keys }
+        let left: Vec<_> = listed.into_iter().filter(|thing| !by_terraform.contains(&thing.arn)).collect();
+        Self {
+            leftovers: left.iter().map(|thing| format!("{thing}: {}", thing.arn)).collect(),
+            agreed: Agreed { by_terraform, leftovers: left.iter().map(|thing| thing.arn.clone()).collect() },
+        }
     }
 
-    pub(super) fn keys(&self) -> BTreeSet<String> {
-        self.keys.clone()
+    /// Whether there is anything to delete outside of Terraform.
+    pub(super) fn has_leftovers(&self) -> bool {
+        !self.leftovers.is_empty()
     }
 
     /// The question with what it names. Where nobody is asked, that is said all the same.

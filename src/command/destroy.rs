@@ -47,9 +47,9 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let planned = engine::preview(job, Wanted::Removed { recordings }, &seen).await?;
     let shown = planned.map(|p| p.changes);
     let named = ask::Named::of(&seen, &policy, shown.as_ref());
-    let policy = Policy { agreed: Some(named.keys()), ..policy.clone() };
+    let policy = Policy { agreed: Some(named.agreed.clone()), ..policy.clone() };
     let job = Job { policy: &policy, shown: shown.as_ref(), ..job };
-    let nothing = shown.as_ref().is_none_or(|c| c.resources.is_empty()) && named.leftovers.is_empty();
+    let nothing = shown.as_ref().is_none_or(|c| c.resources.is_empty()) && !named.has_leftovers();
     if nothing && steps.iter().all(|step| step.action.is_none()) {
         return engine::reach(job, GOAL).await;
     }

@@ -43,9 +43,9 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
         None => None,
     };
     let named = ask::Named::of(&seen, &cx.policy, shown.as_ref());
-    let policy = Policy { agreed: Some(named.keys()), ..cx.policy.clone() };
+    let policy = Policy { agreed: Some(named.agreed.clone()), ..cx.policy.clone() };
     let job = Job { policy: &policy, shown: shown.as_ref(), ..job };
-    if planned.steps.iter().all(|step| step.action.is_none()) && named.leftovers.is_empty() {
+    if planned.steps.iter().all(|step| step.action.is_none()) && !named.has_leftovers() {
         return engine::reach(job, GOAL).await;
     }
     let beside: Money = strays(&seen).into_iter().filter_map(|thing| thing.kind.per_hour()).sum();

@@ -1,6 +1,5 @@
 //! Whose a thing is: what can be shown to be this platform's, and what cannot.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -222,7 +221,7 @@ pub fn leftovers<'a>(seen: &'a Observed, policy: &Policy) -> Vec<&'a Billed> {
 
 /// The leftovers that somebody has agreed to delete, as long as they are shown to be ours.
 pub fn agreed_leftovers<'a>(seen: &'a Observed, policy: &Policy) -> Vec<&'a Billed> {
-    let named = |arn: &String| policy.agreed.as_ref().is_some_and(|agreed: &BTreeSet<String>| agreed.contains(arn));
+    let named = |arn: &String| policy.agreed.as_ref().is_some_and(|agreed| agreed.leftovers.contains(arn));
     leftovers(seen, policy).into_iter().filter(|thing| named(&thing.arn)).collect()
 }
 

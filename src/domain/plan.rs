@@ -30,8 +30,17 @@ pub struct Policy {
     pub meetings: Meetings,
     /// What `destroy` does with recordings.
     pub recordings: Recordings,
-    /// What may be deleted, as it was named in the question: ARNs and Terraform's addresses. `None`: nobody was asked.
-    pub agreed: Option<BTreeSet<String>>,
+    /// What may be deleted. `None`: nobody was asked.
+    pub agreed: Option<Agreed>,
+}
+
+/// What a question named for deletion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// By Terraform, by ARN and by address.
+    pub by_terraform: BTreeSet<String>,
+    /// Outside of Terraform, by ARN.
+    pub leftovers: BTreeSet<String>,
 }
 
 /// `[occupancy] source`

@@ -13,7 +13,7 @@ use super::example::{self, *};
 use super::level::{Goal, Level, Standing};
 use super::observed::*;
 use super::ownership::{Tags, shown_to_be_ours};
-use super::plan::{Counted, Meetings, Plan, Policy, Refusal, contested, plan};
+use super::plan::{Agreed, Counted, Meetings, Plan, Policy, Refusal, contested, plan};
 use super::status::{People, Status};
 
 fn unreadable<T>() -> Reading<T> {
@@ -520,11 +520,16 @@ fn leftovers_are_found_by_tag_and_by_service() {
     let Verdict::Fails(why) = Condition::NothingBills.judge(&by_tag, &policy()) else { panic!("not a failure") };
     assert!(why.starts_with("load balancer by-hand-nlb, $0.0275 an hour (") && why.contains("arn:aws:"), "{why}");
     let arn = billed("balancer", Witness::Owner).arn;
-    let agreed = Policy { agreed: Some([arn].into()), ..policy() };
+    let agreed = Policy { agreed: Some(Agreed { leftovers: [arn].into(), ..Agreed::default() }), ..policy() };
     let plan_of = |seen: &Observed, policy: &Policy| plan(seen, Goal::AtMostPoweredDown, policy).expect("a plan");
     assert_eq!(actions(&plan_of(&by_tag, &agreed)), [Some(Action::RemoveBalancers), None]);
+    // What is named as Terraform's is Terraform's to delete.
+    let terraforms = Agreed { by_terraform: [billed("balancer", Witness::Owner).arn].into(), ..Agreed::default() };
+    let terraforms = Policy { agreed: Some(terraforms), ..policy() };
+    assert_eq!(actions(&plan_of(&by_tag, &terraforms)), [None]);
     // What was not named when it was agreed to stays, and is an answer.
-    let another = Policy { agreed: Some(["another".into()].into()), ..policy() };
+    let another =
+        Policy { agreed: Some(Agreed { leftovers: ["another".into()].into(), ..Agreed::default() }), ..policy() };
     assert_eq!(actions(&plan_of(&by_tag, &another)), [None]);
     assert!(Condition::NothingBills.judge(&by_tag, &another).to_string().contains("not named"));
     let mut by_name = Observed { balancer: standby().balancer, ..powered_down() };
@@ -564,7 +569,8 @@ fn only_what_is_shown_to_be_ours_is_ours() {
         let seen = Observed { billed: Reading::Present(vec![thing.clone()]), ..powered_down() };
         let judged = judged(&thing, &seen).expect_err("not shown to be ours");
         assert!(judged.contains(why), "{why:?} is not in {judged:?}");
-        let agreed = Policy { agreed: Some([thing.arn.clone()].into()), ..policy() };
+        let agreed =
+            Policy { agreed: Some(Agreed { leftovers: [thing.arn.clone()].into(), ..Agreed::default() }), ..policy() };
         let plan = plan(&seen, Goal::AtMostPoweredDown, &agreed).expect("a plan");
         assert!(!actions(&plan).contains(&Some(Action::RemoveBalancers)), "{why}");
     }

@@ -66,7 +66,7 @@ async fn terraform(job: Job<'_>, wishes: &[Wanted], seen: &mut Observed) -> Resu
 /// Another plan than the one that was agreed to is another question.
 fn refuse_unnamed(changes: &Changes, policy: &Policy) -> Result<(), Refusal> {
     let Some(agreed) = &policy.agreed else { return Ok(()) };
-    let is_named = |change: &Change| agreed.contains(change.arn.as_ref().unwrap_or(&change.address));
+    let is_named = |change: &Change| agreed.by_terraform.contains(change.arn.as_ref().unwrap_or(&change.address));
     let unnamed = changes.resources.iter().filter(|change| change.deletes() && !is_named(change));
     let addresses: Vec<String> = unnamed.map(ToString::to_string).collect();
     if addresses.is_empty() { Ok(()) } else { Err(Refusal::NotNamed { addresses }) }
@@ -120,7 +120,8 @@ fn errand<'a>(
 async fn remove_balancers(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
     let said = |said| job.say.emit(Event::TerraformSaid { said });
     let managed = job.world.terraform.managed(errand(job, seen, &said)?).await?.unwrap_or_default();
-    let is_agreed = |address: &String| job.policy.agreed.as_ref().is_some_and(|agreed| agreed.contains(address));
+    let is_agreed =
+        |address: &String| job.policy.agreed.as_ref().is_some_and(|agreed| agreed.by_terraform.contains(address));
     let balancers = managed.into_iter().filter(|address| address.starts_with("aws_lb."));
     let known: Vec<String> = balancers.filter(|address| !is_agreed(address)).collect();
     if !known.is_empty() {

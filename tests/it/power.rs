@@ -207,7 +207,7 @@ mod converging {
     use meetctl::domain::changes::Recordings;
     use meetctl::domain::level::Goal;
     use meetctl::domain::observed::Observed;
-    use meetctl::domain::plan::{Counted, Meetings, Policy, plan};
+    use meetctl::domain::plan::{Agreed, Counted, Meetings, Policy, plan};
     use meetctl::engine::{self, Job};
     use meetctl::error::{Failure, Kind, Outcome};
     use meetctl::event::Events;
@@ -248,8 +248,13 @@ mod converging {
         async fn agreed(story: Story) -> Self {
             let mut desk = Self::of(story);
             let made = desk.handle.saved().model.stack.estate.made;
-            let billed = desk.world.cloud.billed().await.expect("readable");
-            desk.policy.agreed = Some(made.into_iter().chain(billed.into_iter().map(|b| b.arn)).collect());
+            let billed = desk.world.cloud.billed().await.expect("readable").into_iter().map(|billed| billed.arn);
+            let (leftovers, terraforms): (Vec<String>, Vec<String>) =
+                billed.partition(|arn| arn.contains("tuesday-test-nlb"));
+            desk.policy.agreed = Some(Agreed {
+                by_terraform: made.into_iter().chain(terraforms).collect(),
+                leftovers: leftovers.into_iter().collect(),
+            });
             desk
         }
 
