@@ -604,11 +604,10 @@ fn another_place_is_not_off() {
         plans.iter().all(|plan| matches!(plan, Err(Refusal::NoPlatform(_))))
     };
     assert!(refused(&nowhere));
-    let Err(refusal) = plan(&nowhere, Goal::AtMostStandby, &policy()) else { panic!("a plan") };
-    let failure = crate::error::Failure::from(refusal);
-    assert_eq!(failure.kind, crate::error::Kind::Broken);
-    assert_eq!(failure.what, "no platform jitsi-video-platform in us-west-2 of account 111122223333");
-    assert!(failure.why[0].contains("meet.example.org answers all the same"), "{:?}", failure.why);
+    let Err(Refusal::NoPlatform(told)) = plan(&nowhere, Goal::AtMostStandby, &policy()) else { panic!("a plan") };
+    assert_eq!(told.to_string(), "no platform jitsi-video-platform in us-west-2 of account 111122223333");
+    let hint = told.answers.expect("a hint");
+    assert!(hint.contains("meet.example.org answers all the same"), "{hint}");
     let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "meet.example.org");
     let told = status(&nowhere);
     assert_eq!((told.standing.name(), told.cost.is_none()), ("no such platform", true));
