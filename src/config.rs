@@ -1,4 +1,4 @@
-//! The configuration: defaults < user file < project file < environment < flags, checked once, with origins.
+//! The configuration: defaults < AWS profile (region) < user file < project file < environment < flags, checked once, with origins.
 
 pub mod aws;
 mod environment;
@@ -17,6 +17,7 @@ use clap::Args;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub use self::aws::AwsProfile;
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
@@ -49,6 +50,10 @@ pub struct Flags {
     #[arg(long, global = true, help_heading = "Global options")]
     pub region: Option<String>,
 
+    /// The AWS account of the platform; credentials of another one are refused [env: MEETCTL_ACCOUNT]
+    #[arg(long, global = true, value_name = "ID", help_heading = "Global options")]
+    pub account: Option<String>,
+
     /// The profile that has the AWS credentials [env: MEETCTL_PROFILE, AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub profile: Option<String>,
@@ -63,11 +68,12 @@ pub struct Flags {
 }
 
 impl Flags {
-    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 6] {
+    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 7] {
         [
             ("platform.name", "--platform", self.platform.as_ref()),
             ("platform.domain", "--domain", self.domain.as_ref()),
             ("platform.region", "--region", self.region.as_ref()),
+            ("platform.account", "--account", self.account.as_ref()),
             ("aws.profile", "--profile", self.profile.as_ref()),
             ("tls.ca_file", "--ca-file", self.ca_file.as_ref()),
             ("terraform.dir", "--terraform-dir", self.terraform_dir.as_ref()),
@@ -79,9 +85,14 @@ impl Flags {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Default,
-    File { path: PathBuf, line: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+    },
     Variable(&'static str),
     Flag(&'static str),
+    /// A profile of the AWS configuration.
+    Profile(String),
     Sandbox,
 }
 
@@ -91,6 +102,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+            Self::Profile(name) => write!(f, "AWS profile {name}"),
             Self::Sandbox => f.write_str("sandbox"),
         }
     }
@@ -162,21 +174,21 @@ impl Config {
         }
         values.add_environment(environment);
         values.add_flags(flags);
+        values.add_profile(environment);
         values.check(&environment.folder)
     }
 
-    /// The platform of the sandbox. No file is read.
+    /// The platform of the sandbox. Neither files nor variables are read; flags hold, as they would outside: under
+    /// another name or in another region, there is nothing.
+    pub fn sandbox_with(flags: &Flags) -> Result<Self, ConfigError> {
+        let mut values = Values::sandbox();
+        values.add_flags(flags);
+        values.check(Path::new("/"))
+    }
+
+    /// The platform of the sandbox, as it is without a flag.
     pub fn sandbox() -> Self {
-        let mut values = Values::defaults();
-        for (key, value) in [
-            ("platform.name", "jitsi-video-platform"),
-            ("platform.domain", "meet.example.org"),
-            ("platform.region", "us-west-2"),
-            ("platform.account", "111122223333"),
-        ] {
-            values.set(key, Raw::Text(value.into()), Origin::Sandbox);
-        }
-        values.check(Path::new("/")).expect("the sandbox's own values are right")
+        Self::sandbox_with(&Flags::default()).expect("the sandbox's own values are right")
     }
 
     /// The platform's host name, for a command that needs it.
@@ -198,12 +210,15 @@ impl Config {
     /// What judging and planning depend on. Meetings are respected unless a command says otherwise.
     pub fn policy(&self) -> Policy {
         Policy {
+            platform: self.name.clone(),
+            region: self.region.clone(),
             account: self.account.clone(),
             session: self.session,
             media: self.media,
             counted: self.occupancy,
             meetings: Meetings::Respect,
             recordings: Recordings::Kept,
+            agreed: None,
         }
     }
 
@@ -237,6 +252,19 @@ impl Values {
         Self { of: defaults.collect(), warnings: Vec::new() }
     }
 
+    fn sandbox() -> Self {
+        let mut values = Self::defaults();
+        for (key, value) in [
+            ("platform.name", "jitsi-video-platform"),
+            ("platform.domain", "meet.example.org"),
+            ("platform.region", "us-west-2"),
+            ("platform.account", "111122223333"),
+        ] {
+            values.set(key, Raw::Text(value.into()), Origin::Sandbox);
+        }
+        values
+    }
+
     fn set(&mut self, key: &'static str, raw: Raw, origin: Origin) {
         self.of.insert(key, (raw, origin));
     }
@@ -254,6 +282,15 @@ impl Values {
             };
             self.warn_of_aws(key, variable, value);
             self.set(key.name, Raw::typed(value, key.shape), Origin::Variable(variable));
+        }
+    }
+
+    /// Where nobody says a region, it is the profile's.
+    fn add_profile(&mut self, environment: &Environment) {
+        let is_default = matches!(self.of.get("platform.region"), None | Some((_, Origin::Default)));
+        let profile = self.of.get("aws.profile").and_then(|(raw, _)| raw.text().ok()).unwrap_or("default").to_owned();
+        if is_default && let Some(region) = AwsProfile::of(environment, &profile).region {
+            self.set("platform.region", Raw::Text(region), Origin::Profile(profile));
         }
     }
 

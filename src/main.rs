@@ -178,7 +178,7 @@ async fn on_platform(command: &OnPlatform, run: Run<'_>) -> u8 {
 /// The configuration of a platform, what the probes look at, and the world that it is in.
 async fn open(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
     let config = match options.story() {
-        Some(_) => Config::sandbox(),
+        Some(_) => Config::sandbox_with(&options.flags)?,
         None => Config::load(&options.flags, environment)?,
     };
     let sight = Sight { token: token(None, environment)?, ..config.sight()? };

@@ -12,7 +12,7 @@ use crate::files;
 use crate::world::aws::{self, Settings};
 use crate::world::net::Internet;
 use crate::world::sandbox::store::{Store, StoreError};
-use crate::world::sandbox::{Handle, Story, world};
+use crate::world::sandbox::{Handle, Story, world_for};
 use crate::world::terraform::{self, Program};
 use crate::world::{LONGEST_LOOK, Street, Trust, World};
 
@@ -25,15 +25,15 @@ pub struct Outside<W = World> {
 impl Outside {
     pub async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
         match options.story() {
-            Some(name) => Self::play(story(name)?, options.seed, environment),
+            Some(name) => Self::play(story(name)?, options.seed, environment, config),
             None => Ok(Self { world: real(config, environment).await?, played: None }),
         }
     }
 
-    fn play(story: Story, seed: Option<u64>, environment: &Environment) -> Result<Self, Failure> {
+    fn play(story: Story, seed: Option<u64>, environment: &Environment, config: &Config) -> Result<Self, Failure> {
         let kept = store(environment)?;
         let saved = kept.load(story)?;
-        let (world, handle) = world(story, saved, seed.unwrap_or(0));
+        let (world, handle) = world_for(story, saved, seed.unwrap_or(0), &config.name, &config.region);
         Ok(Self { world, played: Some((kept, handle)) })
     }
 }
@@ -42,7 +42,7 @@ impl Outside<Street> {
     /// The way to any deployment: needs no configuration and no account.
     pub fn street(options: &Options, environment: &Environment) -> Result<Self, Failure> {
         if let Some(name) = options.story() {
-            let Outside { world, played } = Outside::play(story(name)?, options.seed, environment)?;
+            let Outside { world, played } = Outside::play(story(name)?, options.seed, environment, &Config::sandbox())?;
             return Ok(Self { world: world.into(), played });
         }
         let given = options.flags.ca_file.as_ref().map(PathBuf::from);

@@ -6,6 +6,7 @@ use super::{Context, unanswered, unless_stopped};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
 use crate::domain::observed::Observed;
+use crate::domain::plan::exists;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Health, Judged};
@@ -49,6 +50,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let look = if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.policy) } else { Look::everything() };
     let looking = observe(&cx.world, &cx.sight, &look, seen, &cx.stop);
     let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
+    exists(&seen, &cx.policy)?;
     let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.policy)).collect();
     let outcome = args.outcome(&judged);
     cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));

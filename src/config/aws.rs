@@ -161,6 +161,24 @@ pub fn check(environment: &Environment, profile: Option<&str>) -> Result<(), Con
     files.check_profile(name, &environment.folder)
 }
 
+/// What a profile says about the platform: the region, and the account of its sign-in. Credentials are never read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsProfile {
+    pub region: Option<String>,
+    /// `sso_account_id`
+    pub account: Option<String>,
+}
+
+impl AwsProfile {
+    /// The profile of this name; empty where there is none. What is wrong with the files is [`check`]'s to say.
+    pub fn of(environment: &Environment, name: &str) -> Self {
+        let Ok(files) = Files::read(environment) else { return Self::default() };
+        let section = format!("profile {name}");
+        let value = |key| files.value(&section, key).filter(|value| !value.is_empty()).map(str::to_owned);
+        Self { region: value("region"), account: value("sso_account_id") }
+    }
+}
+
 fn odd(setting: String, why: String, variable: Option<&str>) -> ConfigError {
     ConfigError::Aws { setting, why, variable: variable.map(str::to_owned) }
 }
@@ -406,6 +424,27 @@ mod tests {
             Ok(()) => None,
             Err(ConfigError::Aws { setting, why, .. }) => Some((setting, why)),
             Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_one_profile_says() {
+        let text = "[default]\nregion = us-east-1\n\n[profile hosting]\nsso_account_id=111122223333\n\
+                    region=eu-central-1 # ours\ns3 =\n  region = ap-south-1\n[profile none]\nregion =\n\
+                    [profile hosting-too]\nregion = sa-east-1\n[sso-session hosting]\nregion = nowhere\n";
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::write(home.path().join("config"), text).expect("written");
+        let mut environment = Environment { folder: home.path().into(), ..Environment::default() };
+        environment.variables.insert("AWS_CONFIG_FILE".into(), "config".into());
+        for (profile, region, account) in [
+            ("default", Some("us-east-1"), None),
+            ("hosting", Some("eu-central-1"), Some("111122223333")),
+            ("hosting-too", Some("sa-east-1"), None),
+            ("none", None, None),
+            ("host", None, None),
+        ] {
+            let found = AwsProfile::of(&environment, profile);
+            assert_eq!((found.region.as_deref(), found.account.as_deref()), (region, account), "{profile}");
         }
     }
 

@@ -39,6 +39,7 @@ fn mend(key: &str, origin: &Origin) -> String {
     match origin {
         Origin::Variable(variable) => format!("set it like this: {variable}={bare}"),
         Origin::Flag(flag) => format!("write it like this: `{flag} {bare}`"),
+        Origin::Profile(profile) => format!("mend `region` in the AWS profile {profile}, or set `platform.region`"),
         Origin::File { .. } | Origin::Default | Origin::Sandbox => format!("write something like `{}`", example(key)),
     }
 }

@@ -18,24 +18,32 @@ use crate::domain::observed::{
     Attachment, Balancer, Blindness, Health, Identity, Observed, Occupancy, Reading, Record, Resolution, Secret,
     Service, Signalling, Target, TargetGroup, Task, Tls, Unreadable, Web,
 };
+use crate::domain::ownership::vpc;
 use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
 use crate::probe::media::{Ask, chance, prove};
 use crate::probe::{self, Sight};
-use crate::world::{CloudError, Errand, World};
+use crate::world::{CloudError, Errand, Kept, World};
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look(BTreeSet<Source>);
 
 impl Look {
-    /// All but the media proof, which takes seconds and enters a room.
+    /// All but the media proof, which takes seconds and enters a room, and Terraform's state.
     pub fn everything() -> Self {
         use Source::*;
         Self(
-            [Identity, Service, Tasks, Balancer, Targets, Record, Secret, Occupancy, Names, Tls, Web, Signalling]
+            [Identity, Service, Tasks, Balancer, Targets, Record, Secret, Occupancy, Names, Tls, Web, Signalling, Kept]
                 .into(),
         )
+    }
+
+    /// Everything, and what else costs.
+    pub fn with_billed() -> Self {
+        let Self(mut sources) = Self::everything();
+        sources.insert(Source::Billed);
+        Self(sources)
     }
 
     /// Everything, and the media proof where it is wanted.
@@ -120,6 +128,7 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         media,
         billed,
         managed,
+        kept,
     ) = join!(
         eyes.service(),
         eyes.targets(),
@@ -135,6 +144,7 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         eyes.media(),
         eyes.billed(),
         eyes.managed(),
+        eyes.kept(),
     );
     let mut seen = Observed {
         at: world.clock.now(),
@@ -153,9 +163,12 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         media,
         billed,
         managed,
+        kept,
         run: last.run.clone(),
     };
     remember_health(&mut seen);
+    let stands = vpc(&seen).map(str::to_owned);
+    seen.run.vpc = stands.or(seen.run.vpc);
     seen
 }
 
@@ -230,6 +243,24 @@ impl Eyes<'_> {
             };
             let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
             self.world.terraform.managed(errand).await.into()
+        })
+        .await
+    }
+
+    /// Where there is a service, what a removal would leave shows nothing.
+    async fn kept(&self) -> Reading<Vec<String>> {
+        self.fresh_or_last(Source::Kept, &self.last.kept, async {
+            if !self.service().await.is_absent() {
+                return Reading::not_asked();
+            }
+            let call = async { self.world.cloud.kept().await.map(Some) };
+            match read(call).await {
+                Reading::Present(Kept { recordings, state }) => {
+                    Reading::Present(recordings.into_iter().chain(state).collect())
+                }
+                Reading::Absent => Reading::Absent,
+                Reading::Unreadable(why) => Reading::Unreadable(why),
+            }
         })
         .await
     }
@@ -368,7 +399,7 @@ const fn asked(source: Source) -> &'static str {
         Source::Record => "route53:ListResourceRecordSets",
         Source::Secret => "secretsmanager:DescribeSecret",
         Source::Occupancy => "logs:FilterLogEvents",
-        Source::Billed => "tag:GetResources",
+        Source::Billed | Source::Kept => "tag:GetResources",
         Source::Names => "the name servers",
         Source::Tls => "TLS",
         Source::Web => "the web page",

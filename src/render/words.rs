@@ -229,6 +229,9 @@ fn changes_planned(changes: &Changes) -> String {
     let mut text = format!("Terraform's plan: {changes}");
     for change in &changes.resources {
         let _ = write!(text, "\n  {} {}", change.deed.mark(), clean(&change.address));
+        if let Some(arn) = change.arn.as_ref().filter(|_| change.deletes()) {
+            let _ = write!(text, ": {}", clean(arn));
+        }
     }
     text
 }

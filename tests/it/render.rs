@@ -8,6 +8,7 @@ use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
+use meetctl::domain::billed::Placement;
 use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
@@ -17,6 +18,7 @@ use meetctl::domain::observed::{
     DeploymentStatus, Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout,
     Service, ServiceStatus, Signalling, Target, TargetGroup, TargetState, Task, Tls, Unreadable, Web,
 };
+use meetctl::domain::ownership::Tags;
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
 use meetctl::error::{Failure, Kind, Outcome};
@@ -79,6 +81,9 @@ fn observed(tasks: Vec<Task>) -> Box<Observed> {
         service: Reading::Present(service()),
         tasks: Reading::Present(tasks),
         balancer: Reading::Present(Balancer {
+            arn: "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/nlb/1".into(),
+            placement: Placement::default(),
+            allocations: Vec::new(),
             dns_name: "nlb.example.com".into(),
             state: BalancerState::Active,
             created: None,
@@ -112,6 +117,8 @@ fn service() -> Service {
             container: "web".into(),
             port: 8000,
         }],
+        subnets: Vec::new(),
+        tags: Tags::of(&"jitsi-video-platform".parse().expect("a name"), "production"),
         mark: Some(Mark {
             by: "arn:aws:sts::111122223333:assumed-role/organizer/anna".into(),
             at: at(-2_700),
@@ -255,6 +262,9 @@ fn refused() -> Stream {
 
 fn policy() -> Policy {
     Policy {
+        platform: "jitsi-video-platform".parse().expect("a name"),
+        region: "us-west-2".parse().expect("a region"),
+        agreed: None,
         account: None,
         session: Duration::from_hours(3),
         media: true,

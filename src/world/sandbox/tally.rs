@@ -12,7 +12,7 @@ use crate::domain::changes::Wanted;
 use crate::domain::name::{DeploymentId, Host, PlatformName, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 use crate::world::{
-    Cloud, CloudError, CloudErrorKind, Datagrams, Duplex, Errand, Net, NetError, Outputs, Planned, Terraform,
+    Cloud, CloudError, CloudErrorKind, Datagrams, Duplex, Errand, Kept, Net, NetError, Outputs, Planned, Terraform,
     TerraformError, World,
 };
 
@@ -164,9 +164,9 @@ impl Cloud for Failing<Box<dyn Cloud>> {
         self.inner.billed().await
     }
 
-    async fn recordings(&self) -> Result<Option<String>, CloudError> {
-        self.cloud("cloud.recordings")?;
-        self.inner.recordings().await
+    async fn kept(&self) -> Result<Kept, CloudError> {
+        self.cloud("cloud.kept")?;
+        self.inner.kept().await
     }
 
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {
