@@ -168,13 +168,13 @@ pub fn ended(outcome: Outcome, last: Option<&Plan>, took: Duration) -> Option<St
     }
 }
 
+/// What the sandbox says of itself.
+pub const SANDBOX: &str = "this is the sandbox: nothing outside of this machine is touched";
+
 /// An event as one line of talk. Answers and failures are more than a line.
 pub fn event(event: &Event) -> Option<String> {
     match event {
-        Event::Hello { sandbox: true, .. } => {
-            Some("this is the sandbox: nothing outside of this machine is touched".into())
-        }
-        Event::Hello { sandbox: false, .. }
+        Event::Hello { .. }
         | Event::Planned { .. }
         | Event::Answer(_)
         | Event::Finished { .. }
@@ -217,6 +217,9 @@ fn changes_planned(changes: &Changes) -> String {
     for change in &changes.resources {
         // One line each, whatever the address holds: this is what somebody agrees to.
         let _ = write!(text, "\n  {} {}", change.deed.mark(), line(&change.address));
+        if let Some(arn) = change.arn.as_ref().filter(|_| change.deletes()) {
+            let _ = write!(text, ": {}", line(arn));
+        }
     }
     text
 }

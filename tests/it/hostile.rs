@@ -18,10 +18,11 @@ use meetctl::domain::meeting::{Answer as Stun, Finding, Flow, Passed, Proof, Rea
 use meetctl::domain::observed::{
     Architecture, Blindness, Container, Health, Observed, Target, TargetGroup, TargetState, Task, Unreadable,
 };
+use meetctl::domain::ownership::NoPlatform;
 use meetctl::domain::plan::{Plan, Step};
 use meetctl::domain::rehearsal::{Grade, Phase};
 use meetctl::domain::said::Said;
-use meetctl::domain::status::{People, Status, Unread};
+use meetctl::domain::status::{People, Status, Stray, Unread};
 use meetctl::domain::text::is_active;
 use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::{Answer, Costs, Event, Judged, Part, Probe, Rehearsal, Setting, Settled, Stamped, Told, Why};
@@ -168,12 +169,13 @@ fn status(standing: Standing, people: People) -> Answer {
         dns: Verdict::Fails(evil()),
         certificate_until: None,
         certificate: Verdict::Unseen(unseen()),
-        cost: Cost {
+        strays: vec![Stray { arn: evil(), per_hour: None, what: evil() }],
+        cost: Some(Cost {
             per_hour: Money(1),
             items: vec![Item { what: evil(), per_hour: Money(1) }],
             unknown: list(),
             not_counted: "",
-        },
+        }),
         unread: vec![Unread { what: "tasks", why: evil() }],
     })
 }
@@ -209,6 +211,13 @@ fn answers() -> Vec<Answer> {
         Standing::Changing { toward: Level::Running, awaited: list() },
         Standing::Degraded { of: Level::Running, broken: list() },
         Standing::Unknown { unread: list() },
+        Standing::NoSuchPlatform(NoPlatform {
+            platform: "jitsi".parse().expect("a name"),
+            region: "us-west-2".parse().expect("a region"),
+            account: None,
+            theirs: some(),
+            answers: some(),
+        }),
     ];
     let mut all: Vec<Answer> =
         standings.into_iter().map(|standing| status(standing, People::Unknown { why: evil() })).collect();
@@ -263,7 +272,7 @@ fn events() -> Vec<Event> {
     let second = Duration::from_secs(60);
     let step = |until| Step { until, action: None, why: evil() };
     let plan = Plan { to: Goal::Running, steps: vec![step(Started), step(PagesServed)] };
-    let resources = vec![Change { address: evil(), kind: evil(), deed, project: some() }];
+    let resources = vec![Change { address: evil(), kind: evil(), deed, arn: some(), project: some() }];
     let said = [
         Said::Doing { what: evil() },
         Said::Started { address: evil(), deed },
@@ -273,7 +282,7 @@ fn events() -> Vec<Event> {
         Said::Warned { summary: evil() },
     ];
     let mut all = vec![
-        Event::hello(true),
+        Event::hello(),
         Event::Planned { observed: Box::new(Observed::nothing(at(0))), plan },
         Event::StepStarted { until: Started, limit: second },
         Event::StepProgress { until: Started, note: evil() },
@@ -297,7 +306,7 @@ fn events() -> Vec<Event> {
 }
 
 fn stamped() -> impl Iterator<Item = Stamped> {
-    (0..).zip(events()).map(|(seq, event)| Stamped { seq, at: at(0), event })
+    (0..).zip(events()).map(|(seq, event)| Stamped { seq, at: at(0), sandbox: false, event })
 }
 
 fn on_paused_clock<T>(work: impl FnOnce(Clock) -> T) -> T {
@@ -438,6 +447,7 @@ const OURS: &[&str] = &[
     "local",
     "meetctl",
     "not_counted",
+    "region",
     "of",
     "outcome",
     "phase",
@@ -460,6 +470,7 @@ const OURS: &[&str] = &[
     "left=standby",
     "level=changing",
     "level=degraded",
+    "level=no-such-platform",
     "level=media",
     "level=reach",
     "level=secure",
@@ -493,7 +504,7 @@ fn lists_and_lines_end() {
         on_paused_clock(|clock| {
             let (out, err) = (Paper::default(), Paper::default());
             let mut plain = Plain::new(Out::new(out.clone()), Out::new(err.clone()), page, page, clock);
-            plain.event(&Stamped { seq: 0, at: Timestamp::UNIX_EPOCH, event });
+            plain.event(&Stamped { seq: 0, at: Timestamp::UNIX_EPOCH, sandbox: false, event });
             out.text() + &err.text()
         })
     };

@@ -6,6 +6,7 @@ mod converge;
 mod docs;
 mod hostile;
 mod layers;
+mod limits;
 mod meeting;
 mod power;
 mod probes;

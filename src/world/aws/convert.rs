@@ -7,6 +7,7 @@ use std::task::Poll;
 use aws_smithy_types::DateTime;
 use jiff::{Timestamp, Unit};
 
+use crate::domain::name::without_passwords;
 use crate::domain::text::shortened;
 use crate::world::{CloudError, CloudErrorKind};
 
@@ -35,7 +36,7 @@ pub(super) fn port(number: Option<i32>, what: &str) -> Result<u16, CloudError> {
 
 /// One line of at most `longest` characters that can be shown on a terminal.
 pub(super) fn plain(text: &str, longest: usize) -> String {
-    shortened(text.trim_end(), longest)
+    shortened(without_passwords(text).trim_end(), longest)
 }
 
 /// Does all of the work at once, in place: dropping the returned future drops what is not done.
