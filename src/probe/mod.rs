@@ -6,23 +6,23 @@ pub mod https;
 pub mod media;
 pub mod meeting;
 pub mod signalling;
+pub mod site;
 pub mod stun;
 pub mod tls;
+pub mod wire;
 pub mod xmpp;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::domain::name::Host;
+use self::site::Site;
 use crate::domain::observed::{Blindness, Unreadable};
 use crate::domain::text::shortened;
 
 /// What the probes look at, and through which name servers.
 #[derive(Clone, Debug)]
 pub struct Sight {
-    pub host: Host,
-    /// 443 but for tests on a machine where that is not free.
-    pub https_port: u16,
+    pub site: Site,
     /// `[dns] servers`: instead of the system's resolver.
     pub dns_servers: Vec<SocketAddr>,
     /// The port of the zone's own name servers: 53 but for tests.
@@ -35,17 +35,9 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Looks at a host the way a browser does.
-    pub fn of(host: Host) -> Self {
-        Self {
-            host,
-            https_port: 443,
-            dns_servers: Vec::new(),
-            dns_port: 53,
-            limits: Limits::default(),
-            token: None,
-            load: None,
-        }
+    /// Looks at a deployment the way a browser does.
+    pub fn of(site: Site) -> Self {
+        Self { site, dns_servers: Vec::new(), dns_port: 53, limits: Limits::default(), token: None, load: None }
     }
 }
 

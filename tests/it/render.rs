@@ -275,7 +275,7 @@ fn policy() -> Policy {
 }
 
 fn status_of(seen: &Observed) -> Status {
-    Status::of(seen, &policy(), "jitsi-video-platform", "meet.example.org")
+    Status::of(seen, &policy(), "jitsi-video-platform", "https://meet.example.org")
 }
 
 /// Switched on, with a certificate that ends soon and people that could not be read.

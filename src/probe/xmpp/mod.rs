@@ -6,7 +6,6 @@ pub mod ns;
 pub mod parse;
 pub mod socket;
 pub mod stanza;
-pub mod tls;
 pub mod xml;
 
 pub use self::xml::Element;
