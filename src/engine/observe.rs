@@ -303,8 +303,10 @@ impl Eyes<'_> {
             let mut chance = chance(*seed, clock);
             let proving = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ());
             let mut proof = Box::pin(proving).await;
-            let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
-            proof.tries = before + 1;
+            let failed = self.last.media.present().filter(|p| p.finding.is_some());
+            proof.tries = failed.map_or(0, |p| p.tries) + 1;
+            let code = |proof: &Proof| proof.finding.as_ref().map(|finding| finding.code);
+            proof.repeated = failed.is_some_and(|before| code(before) == code(&proof));
             Reading::Present(proof)
         });
         self.fresh_or_last(Source::Media, &self.last.media, proving).await

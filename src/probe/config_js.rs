@@ -13,6 +13,8 @@ pub struct Deployment {
     pub guests: Option<String>,
     /// The WebSocket's address, if it is on.
     pub websocket: Option<String>,
+    /// BOSH's address: what browsers use where there is no WebSocket.
+    pub bosh: Option<String>,
 }
 
 /// Why a `config.js` is of no use.
@@ -34,6 +36,7 @@ pub fn read(script: &str) -> Result<Deployment, BadConfig> {
     Ok(Deployment {
         guests: self::domain(script, "hosts.anonymousdomain")?,
         websocket: value(script, "websocket")?,
+        bosh: value(script, "bosh")?,
         names: Names { domain, muc, focus },
     })
 }
@@ -108,6 +111,7 @@ mod tests {
         let found = read(DEFAULT).expect("a good file");
         assert_eq!(found.names, Names::under("meet.jitsi"));
         assert_eq!(found.websocket.as_deref(), Some("wss://meet.example.org/xmpp-websocket"));
+        assert_eq!(found.bosh.as_deref(), Some("https://meet.example.org/http-bind"));
         assert_eq!(found.guests, None);
     }
 

@@ -1,22 +1,72 @@
 //! Signalling before any XMPP: whether Prosody is there, behind the web container.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::Sight;
-use super::https::{Answer, is_app, page, refused, titled};
-use crate::domain::observed::{Reading, Signalling, Unreadable};
+use super::config_js::{self, Deployment};
+use super::entrance::{Entrance, Resolver, Shut};
+use super::https::{self, Answer, is_app, page, refused, titled};
+use super::{Sight, unreachable};
+use crate::domain::observed::{Page, Reading, Signalling, Unreadable};
 use crate::world::Net;
 
 /// Asks Prosody's two doors for the pages that it shows to browsers there.
 ///
 /// Nothing follows from a 200 alone: nginx answers any unknown path with the application's page.
 pub async fn preflight(net: &dyn Net, sight: &Sight, address: SocketAddr) -> Reading<Signalling> {
+    let config = Box::pin(config(net, sight, address)).await;
+    let given = |of: fn(&Deployment) -> Option<&String>| config.as_ref().ok().and_then(of);
     let (bosh, websocket) = tokio::join!(
-        page(net, sight, address, "/http-bind", bosh),
-        page(net, sight, address, "/xmpp-websocket", websocket)
+        entrance(net, sight, address, given(|c| c.bosh.as_ref()), "/http-bind", bosh),
+        entrance(net, sight, address, given(|c| c.websocket.as_ref()), "/xmpp-websocket", websocket)
     );
     let signalling = || Ok::<_, Unreadable>(Some(Signalling { bosh: bosh?, websocket: websocket? }));
     signalling().into()
+}
+
+/// What `config.js` says of the signalling; whether it is served at all is another question.
+async fn config(net: &dyn Net, sight: &Sight, address: SocketAddr) -> Result<Deployment, ()> {
+    let answer = https::get(net, sight, address, "/config.js").await.map_err(|_| ())?;
+    config_js::read(answer.text().unwrap_or_default()).map_err(|_| ())
+}
+
+/// The page of one of Prosody's doors: where `config.js` sends browsers, or where the images serve it.
+async fn entrance(
+    net: &dyn Net,
+    sight: &Sight,
+    address: SocketAddr,
+    given: Option<&String>,
+    usual: &str,
+    judge: fn(&Answer) -> Option<String>,
+) -> Result<Page, Unreadable> {
+    let Some(given) = given else { return page(net, sight, address, usual, judge).await };
+    let shut = |why: String| Page {
+        path: "/config.js".into(),
+        status: Some(200),
+        wrong: Some(format!("sends browsers to {why}")),
+        took: Duration::ZERO,
+    };
+    let entrance = match Entrance::read(given, &sight.host, sight.https_port) {
+        Ok(entrance) => entrance,
+        Err(why) => return Ok(shut(why)),
+    };
+    let resolver = Resolver { servers: sight.dns_servers.clone(), port: sight.dns_port };
+    let addresses = match entrance.addresses(net, &resolver, &sight.host, &[address.ip()]).await {
+        Ok(addresses) => addresses,
+        Err(Shut::ToEverybody(why)) => return Ok(shut(format!("{entrance}, where guests do not get in: {why}"))),
+        Err(Shut::Unseen(why)) => return Err(why),
+    };
+    if entrance.is_at(&sight.host, sight.https_port) {
+        return page(net, sight, address, &entrance.path, judge).await;
+    }
+    let Ok(host) = entrance.host.parse() else {
+        return Err(unreachable(format!("{entrance}: only hosts with a name are looked at")));
+    };
+    let there = Sight { host, https_port: entrance.port, ..sight.clone() };
+    let at = addresses.first().map_or(address, |ip| SocketAddr::new(*ip, entrance.port));
+    let mut found = page(net, &there, at, &entrance.path, judge).await?;
+    found.path = entrance.to_string();
+    Ok(found)
 }
 
 fn bosh(answer: &Answer) -> Option<String> {
@@ -35,7 +85,7 @@ fn wrong(answer: &Answer, door: &str) -> Option<String> {
         if text.contains(&format!("{door} endpoint")) || text.contains(&format!("point your {door} client")) {
             None
         } else if is_app(text) {
-            Some(format!("{door} is switched off in the web container: it shows the application's page instead"))
+            Some(format!("{door} is not served: the web container shows the application's page instead"))
         } else {
             Some(format!("is not Prosody's page{}", titled(text)))
         }
@@ -67,7 +117,7 @@ mod tests {
     #[test]
     fn each_fault_is_named() {
         let app = "<html><script src=libs/lib-jitsi-meet.min.js></script><script src=libs/app.bundle.min.js></script>";
-        assert!(websocket(&answer(200, app)).is_some_and(|w| w.starts_with("WebSocket is switched off")));
+        assert!(websocket(&answer(200, app)).is_some_and(|w| w.starts_with("WebSocket is not served")));
         for status in [502, 503, 504] {
             assert!(bosh(&answer(status, "")).is_some_and(|w| w.contains("Prosody behind it does not answer")));
         }

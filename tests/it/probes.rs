@@ -509,7 +509,7 @@ async fn signalling_is_prosodys_own_word() {
     assert!(wrong(&down.bosh).contains("Prosody behind it does not answer"));
     let off = see(|path| if path == "/xmpp-websocket" { good("/") } else { good(path) }).await;
     assert_eq!(off.bosh.wrong, None);
-    assert!(wrong(&off.websocket).starts_with("WebSocket is switched off"));
+    assert!(wrong(&off.websocket).starts_with("WebSocket is not served"));
 }
 
 // --- DNS -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::name::Host;
 use crate::probe::Sight;
+use crate::probe::entrance::Resolver;
 use crate::probe::meeting::{Names, Policy, Token};
 
 /// Rooms of the probe begin like this, so that nobody counts them as people.
@@ -19,6 +20,8 @@ pub struct Ask {
     pub addresses: Vec<IpAddr>,
     /// `None`: as the deployment's `config.js` says.
     pub names: Option<Names>,
+    /// For the address that `config.js` gives, when it is another host's.
+    pub resolver: Resolver,
     pub token: Option<Token>,
     pub candidates: Policy,
     /// The platform's public addresses, when known: the bridge should advertise one of them, and no other.
@@ -40,6 +43,7 @@ impl Ask {
             https_port: 443,
             addresses: Vec::new(),
             names: None,
+            resolver: Resolver::default(),
             token: None,
             candidates: Policy::Public,
             expected: Vec::new(),
@@ -55,7 +59,9 @@ impl Ask {
 
     /// What a platform's own proof asks for.
     pub fn at(sight: &Sight) -> Self {
-        let ask = Self { https_port: sight.https_port, token: sight.token.clone(), ..Self::new(sight.host.clone()) };
+        let resolver = Resolver { servers: sight.dns_servers.clone(), port: sight.dns_port };
+        let (https_port, token) = (sight.https_port, sight.token.clone());
+        let ask = Self { https_port, token, resolver, ..Self::new(sight.host.clone()) };
         match &sight.load {
             Some(load) => ask.under(load),
             None => ask,

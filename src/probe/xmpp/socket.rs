@@ -25,10 +25,10 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Enters by the door and upgrades.
-    pub async fn open(door: &Door<'_>, room: &str, token: Option<&Token>) -> Result<Self, Finding> {
+    /// Enters by the door and upgrades at this path.
+    pub async fn open(door: &Door<'_>, path: &str, room: &str, token: Option<&Token>) -> Result<Self, Finding> {
         let stream = door.enter().await?;
-        let request = request(door, room, token)?;
+        let request = request(door, path, room, token)?;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_LIMIT))
             .max_frame_size(Some(MESSAGE_LIMIT))
@@ -84,9 +84,11 @@ impl Socket {
     }
 }
 
-fn request(door: &Door<'_>, room: &str, token: Option<&Token>) -> Result<Request, Finding> {
+fn request(door: &Door<'_>, path: &str, room: &str, token: Option<&Token>) -> Result<Request, Finding> {
     let port = if door.port == 443 { String::new() } else { format!(":{}", door.port) };
-    let mut url = format!("wss://{}{port}/xmpp-websocket?room={}", door.host, percent(room));
+    let host = if door.host.contains(':') { format!("[{}]", door.host) } else { door.host.to_owned() };
+    let and = if path.contains('?') { '&' } else { '?' };
+    let mut url = format!("wss://{host}{port}{path}{and}room={}", percent(room));
     if let Some(token) = token {
         url.push_str("&token=");
         url.push_str(&percent(token.reveal()));

@@ -10,7 +10,6 @@ use tokio_rustls::client::TlsStream;
 
 use crate::clock::Clock;
 use crate::domain::finding::{Code, Finding};
-use crate::domain::name::Host;
 use crate::world::{Duplex, Net, NetError, Trust};
 
 /// How the platform's web door is reached.
@@ -19,7 +18,7 @@ pub struct Door<'a> {
     pub net: &'a dyn Net,
     pub trust: &'a Trust,
     pub clock: &'a Clock,
-    pub host: &'a Host,
+    pub host: &'a str,
     pub port: u16,
     pub addresses: &'a [IpAddr],
 }

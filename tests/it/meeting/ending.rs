@@ -1,6 +1,6 @@
 //! No trace is left: however and whenever a proof ends.
 
-use std::sync::atomic::AtomicU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use meetctl::domain::finding::Code;
@@ -16,7 +16,7 @@ use super::support::{Memory, ask, chance, clock, setup, tls};
 async fn interrupted(setup: Setup, ask: &Ask, after: Duration) -> (Proof, Jitsi) {
     let (tls, trust) = tls();
     let jitsi = Jitsi::new(setup);
-    let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
+    let net = Memory { jitsi: jitsi.clone(), tls, ports: Arc::default() };
     let stop = CancellationToken::new();
     let (clock, mut chance) = (clock(), chance());
     let proving = prove(&net, &trust, &clock, ask, &mut chance, &stop, |_| {});
@@ -49,7 +49,7 @@ async fn dropping_a_proof_ends_its_sessions() {
     for moment in (0..4_000).step_by(210) {
         let (tls, trust) = tls();
         let jitsi = Jitsi::new(setup());
-        let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
+        let net = Memory { jitsi: jitsi.clone(), tls, ports: Arc::default() };
         let stop = CancellationToken::new();
         let (clock, mut chance, ask) = (clock(), chance(), ask());
         let proving = prove(&net, &trust, &clock, &ask, &mut chance, &stop, |_| {});

@@ -321,5 +321,5 @@ async fn findings_say_what_to_do() {
     }
     let names: std::collections::BTreeSet<_> = codes.iter().map(|code| code.as_str()).collect();
     assert_eq!(names.len(), codes.len());
-    assert_eq!(codes.iter().filter(|code| code.weight() == Weight::Warning).count(), 6);
+    assert_eq!(codes.iter().filter(|code| code.weight() == Weight::Warning).count(), 9);
 }
