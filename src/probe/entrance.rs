@@ -106,9 +106,10 @@ impl Entrance {
         if !public.is_empty() || !page.iter().any(|address| is_public(*address)) {
             return Ok(if public.is_empty() { private } else { public });
         }
-        Err(Shut::ToEverybody(match private.iter().all(IpAddr::is_loopback) {
-            true => "that is each guest's own machine".into(),
-            false => format!("{} is an address of a private network", private[0]),
+        Err(Shut::ToEverybody(if private.iter().all(IpAddr::is_loopback) {
+            "that is each guest's own machine".into()
+        } else {
+            format!("{} is an address of a private network", private[0])
         }))
     }
 

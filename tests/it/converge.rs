@@ -451,7 +451,9 @@ mod a_meeting_is_tried_again {
         let at = seen.at;
         let started = |seen: &mut Observed, ago: i64| {
             if let Reading::Present(tasks) = &mut seen.tasks {
-                tasks.iter_mut().for_each(|task| task.started = Some(at - SignedDuration::from_secs(ago)));
+                for task in tasks.iter_mut() {
+                    task.started = Some(at - SignedDuration::from_secs(ago));
+                }
             }
         };
         started(&mut seen, 185);

@@ -61,7 +61,7 @@ impl Ask {
     pub fn at(sight: &Sight) -> Self {
         let resolver = Resolver { servers: sight.dns_servers.clone(), port: sight.dns_port };
         let (https_port, token) = (sight.https_port, sight.token.clone());
-        let ask = Self { https_port, token, resolver, ..Self::new(sight.host.clone()) };
+        let ask = Self { https_port, resolver, token, ..Self::new(sight.host.clone()) };
         match &sight.load {
             Some(load) => ask.under(load),
             None => ask,

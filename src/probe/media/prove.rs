@@ -75,17 +75,13 @@ async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names, Websocke
     if addresses.is_empty() {
         return Err(Finding::new(Code::NameUnresolved).detail(ask.host.to_string()));
     }
-    match &ask.names {
-        Some(names) => {
-            let websocket = Websocket::usual(ask, &addresses);
-            Ok((addresses, names.clone(), websocket))
-        }
-        None => {
-            let deployment = discover(&Door { addresses: &addresses, ..door }).await?;
-            let websocket = Websocket::of(door.net, ask, &deployment, &addresses).await?;
-            Ok((addresses, deployment.names, websocket))
-        }
+    if let Some(names) = &ask.names {
+        let websocket = Websocket::usual(ask, &addresses);
+        return Ok((addresses, names.clone(), websocket));
     }
+    let deployment = discover(&Door { addresses: &addresses, ..door }).await?;
+    let websocket = Websocket::of(door.net, ask, &deployment, &addresses).await?;
+    Ok((addresses, deployment.names, websocket))
 }
 
 async fn hold(

@@ -94,7 +94,9 @@ async fn exchange(socket: &dyn Datagrams, asking: &mut [Asking<'_>], began: Inst
             },
         }
         if strays >= MOST_STRAYS {
-            asking.iter_mut().for_each(|one| one.otherwise = Answer::Floods);
+            for one in asking.iter_mut() {
+                one.otherwise = Answer::Floods;
+            }
         }
         if strays.max(errors) >= MOST_STRAYS {
             return;

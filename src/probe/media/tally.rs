@@ -133,8 +133,8 @@ impl Tally {
     /// A participant was invited anew in the middle: what it sends and hears from now on is counted by itself.
     pub(super) fn renewed(&mut self, seat: usize) {
         *self.renewals.entry(seat).or_default() += 1;
-        let sent = self.sent.entry(seat).or_default();
-        sent.since.push(count(&sent.at));
+        let voice = self.sent.entry(seat).or_default();
+        voice.since.push(count(&voice.at));
         for ((from, _), heard) in self.heard.iter_mut().filter(|((from, to), _)| [*from, *to].contains(&seat)) {
             heard.began = self.sent.get(from).map_or(0, |sent| count(&sent.at));
         }

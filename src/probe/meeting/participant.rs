@@ -175,9 +175,10 @@ impl Participant {
     /// Answers the present offer; `None` when there is none.
     pub fn accept(&mut self, ours: &Answering) -> Option<Element> {
         let offer = self.offer.as_ref()?;
-        let jingle = match self.same_session {
-            true => transport_accept(offer, ours),
-            false => session_accept(offer, ours, &self.nick, &self.jid),
+        let jingle = if self.same_session {
+            transport_accept(offer, ours)
+        } else {
+            session_accept(offer, ours, &self.nick, &self.jid)
         };
         self.state = State::Accepting;
         self.accepts += 1;

@@ -78,7 +78,7 @@ async fn each_story_has_its_finding() {
 async fn the_way_to_the_room() {
     let crypt = "<reservation-error xmlns='http://jitsi.org/protocol/focus' error-code='7'/>";
     let missing = "<room-does-not-exist xmlns='http://jitsi.org/jitmeet'/>";
-    let cases = [
+    let cases = vec![
         (Faults { prosody_down: true, ..nothing() }, "prosody-down"),
         (Faults { stream_error: Some("system-shutdown"), ..nothing() }, "stream-error"),
         (Faults { sign_in: SignIn::Token("t".into()), ..nothing() }, "token-required"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use meetctl::domain::finding::Weight;
+use meetctl::domain::finding::{Finding, Weight};
 use meetctl::domain::ladder::{Climb, ladder};
 use meetctl::domain::meeting::{Flow, Proof, Proven};
 use meetctl::domain::name::Host;
@@ -176,7 +176,7 @@ async fn udp_that_is_cut_in_the_middle() {
         assert_eq!(code(&proof), "media-stopped", "{there} {back}: {:?}", proof.finding);
         assert!(detail(&proof).starts_with("a to b: from second 8.0 on nothing arrived"), "{}", detail(&proof));
         assert!(detail(&proof).contains(says_so), "{there} {back}: {}", detail(&proof));
-        assert_eq!(proof.finding.as_ref().map(|f| f.weight()), Some(Weight::Failure));
+        assert_eq!(proof.finding.as_ref().map(Finding::weight), Some(Weight::Failure));
     }
     let cut = Cut { after: s(8), lasts: s(6), there: true, back: true };
     let proof = says(Faults { cut_udp: Some(cut), ..nothing() }, &lasting(20)).await;

@@ -113,7 +113,7 @@ impl Net for Memory {
     async fn udp(&self, _: IpAddr) -> Result<Box<dyn Datagrams>, NetError> {
         let port = {
             let mut open = self.ports.lock().expect("ours");
-            let port = (40_000..).find(|port| !open.contains(port)).expect("a free port");
+            let port = (40_000..50_000).find(|port| !open.contains(port)).expect("a free port");
             open.insert(port);
             port
         };

@@ -91,7 +91,7 @@ impl State {
             endpoint.ufrag, endpoint.pwd
         );
         let mut advertised: Vec<_> = self.setup.advertised.iter().collect();
-        if self.setup.faults.shuffled && self.bridge.endpoints.len() % 2 == 0 {
+        if self.setup.faults.shuffled && self.bridge.endpoints.len().is_multiple_of(2) {
             advertised.reverse();
         }
         for (number, candidate) in (1..).zip(advertised) {
