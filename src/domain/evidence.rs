@@ -3,18 +3,21 @@
 use super::condition::{Condition, addresses};
 use super::meeting::{Answer, Proof};
 use super::observed::{Observed, Page, Target};
+use super::ownership::Tags;
+use super::text::list;
 
 impl Condition {
     /// What was found, whatever the verdict; empty when nothing was.
     pub fn evidence(self, seen: &Observed) -> String {
         match self {
             Self::SignedIn => seen.identity.present().map(|i| i.arn.clone()),
+            Self::PlatformThere => seen.service.present().map(|s| tags(&s.tags)),
             Self::ServiceActive => {
                 seen.service.present().map(|s| format!("desired {}, running {}", s.desired, s.running))
             }
             Self::BalancerActive => seen.balancer.present().map(|b| {
                 let listeners: Vec<String> = b.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
-                format!("{}: {}", b.dns_name, listeners.join(", "))
+                format!("{}: {}", b.dns_name, list(listeners, ", "))
             }),
             Self::Started | Self::Unprotected | Self::Stopped => {
                 seen.task().map(|t| format!("task {} {}", t.id, t.last_status))
@@ -22,7 +25,7 @@ impl Condition {
             Self::ContainersHealthy | Self::Steady => seen.task().map(containers),
             Self::TargetsHealthy => seen.targets.present().map(|groups| {
                 let each = groups.iter().flat_map(|g| g.targets.iter().map(move |t| target(&g.container, t)));
-                each.collect::<Vec<_>>().join("; ")
+                list(each, "; ")
             }),
             Self::NameResolves => {
                 seen.names.present().and_then(|n| n.local.as_ref().ok()).map(|found| addresses(found))
@@ -42,7 +45,7 @@ impl Condition {
             Self::MediaFlows => seen.media.present().map(media),
             Self::IngressRemoved => seen.balancer.present().map(|b| b.dns_name.clone()),
             Self::StackGone => seen.managed.present().map(|m| format!("{} in Terraform's state", m.len())),
-            Self::NothingBills => seen
+            Self::LeftoversGone | Self::NothingBills => seen
                 .billed
                 .present()
                 .map(|billed| billed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
@@ -54,9 +57,16 @@ impl Condition {
     }
 }
 
+fn tags(found: &Tags) -> String {
+    let Tags { project, environment, managed_by } = found;
+    let pairs = [("project", project), ("environment", environment), ("managed-by", managed_by)];
+    let pairs = pairs.into_iter().filter_map(|(key, value)| Some(format!("{key} {}", value.as_ref()?)));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
 fn containers(task: &super::observed::Task) -> String {
     let each = task.containers.iter().map(|c| format!("{} {}", c.name, health_word(c.health)));
-    each.collect::<Vec<_>>().join(", ")
+    list(each, ", ")
 }
 
 const fn health_word(health: super::observed::Health) -> &'static str {

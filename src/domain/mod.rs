@@ -15,11 +15,13 @@ pub mod level;
 pub mod meeting;
 pub mod name;
 pub mod observed;
+pub mod ownership;
 pub mod plan;
 pub mod price;
 pub mod rehearsal;
 pub mod said;
 pub mod status;
+pub mod text;
 
 #[cfg(test)]
 mod example;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::domain::name::Host;
 use crate::domain::observed::{Blindness, Unreadable};
+use crate::domain::text::shortened;
 
 /// What the probes look at, and through which name servers.
 #[derive(Clone, Debug)]
@@ -69,14 +70,9 @@ impl Default for Limits {
 /// The longest text of the other side that is repeated to the user.
 const QUOTE: usize = 120;
 
-/// Words of the other side, safe to repeat on a terminal: short, and without control characters.
+/// Words of the other side: short, and nothing but words.
 fn quoted(words: &str) -> String {
-    let mut safe: String = words.chars().filter(|c| !c.is_control()).take(QUOTE + 1).collect();
-    if let Some((end, _)) = safe.char_indices().nth(QUOTE) {
-        safe.truncate(end);
-        safe.push('…');
-    }
-    safe
+    shortened(words.trim(), QUOTE)
 }
 
 fn unreachable(why: impl Into<String>) -> Unreadable {
@@ -97,7 +93,7 @@ mod tests {
 
     #[test]
     fn quotes_are_short_and_tame() {
-        assert_eq!(quoted("CN=meet\u{1b}[31m.example.org\r\n"), "CN=meet[31m.example.org");
+        assert_eq!(quoted("CN=meet\u{1b}[31m.example.org\r\n"), "CN=meet.example.org");
         assert_eq!(quoted(&"é".repeat(QUOTE)).chars().count(), QUOTE);
         assert_eq!(quoted(&"é".repeat(9000)).chars().count(), QUOTE + 1);
     }

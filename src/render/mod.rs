@@ -6,6 +6,7 @@ mod meetings;
 mod plain;
 mod quiet;
 pub mod report;
+mod shown;
 pub mod style;
 pub mod table;
 mod tty;
@@ -20,11 +21,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub use self::json::Json;
 pub use self::plain::Plain;
 pub use self::quiet::Quiet;
+pub use self::shown::Shown;
 pub use self::style::{Page, Style};
 pub use self::tty::{Screen, Tty};
 use crate::clock::Clock;
 use crate::error::{Failure, Kind};
-use crate::event::Stamped;
+use crate::event::{Answer, Stamped};
 
 /// One way for the events to look.
 pub trait Render {
@@ -125,6 +127,31 @@ fn choose(look: &Look, clock: Clock) -> Box<dyn Render> {
     }
 }
 
+/// Says of the sandbox that it is one: once before all talk, and with each answer, wherever its reader keeps it.
+#[derive(Default)]
+struct Notice {
+    due: bool,
+}
+
+impl Notice {
+    /// The line that comes before the next words of talk.
+    fn before_talk(&mut self) -> Option<&'static str> {
+        std::mem::take(&mut self.due).then_some(words::SANDBOX)
+    }
+
+    /// An answer as it is written to stdout. What is made for a program to read stays as it is.
+    fn answer(&mut self, event: &Stamped, answer: &Answer, page: &Page) -> Shown {
+        let text = table::answer(answer, event.at, page);
+        if !event.sandbox || matches!(answer, Answer::Text { .. }) {
+            return text;
+        }
+        self.due = false;
+        let mut noted = Shown::line(words::SANDBOX);
+        noted += text;
+        noted
+    }
+}
+
 /// Where text is written. A reader that is gone never stops the work.
 pub struct Out {
     to: Box<dyn Write>,
@@ -136,7 +163,7 @@ impl Out {
         Self { to: Box::new(to), lost: None }
     }
 
-    fn write(&mut self, text: &str) {
+    fn write(&mut self, text: &Shown) {
         if self.lost.is_none() {
             self.lost = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()).err();
         }

@@ -1,6 +1,6 @@
 //! The deployment's own words about its names: `GET /config.js`.
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -32,8 +32,17 @@ async fn get(door: &Door<'_>, path: &str) -> Result<(u16, String), Finding> {
     let asking = async {
         let response = sender.send_request(request).await.map_err(|error| bad(error.to_string()))?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), SIZE_LIMIT).collect().await.map_err(|e| bad(e.to_string()))?;
-        Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+        let mut body = response.into_body();
+        // Copied out: a chunk of one byte would keep a whole buffer alive.
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| bad(error.to_string()))?;
+            whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            if whole.len() > SIZE_LIMIT {
+                return Err(bad(format!("more than {} MiB", SIZE_LIMIT >> 20)));
+            }
+        }
+        Ok((status, String::from_utf8_lossy(&whole).into_owned()))
     };
     let mut connection = std::pin::pin!(connection);
     let mut asking = std::pin::pin!(asking);

@@ -3,6 +3,7 @@
 pub mod caps;
 pub mod login;
 pub mod ns;
+pub mod parse;
 pub mod socket;
 pub mod stanza;
 pub mod tls;

@@ -8,8 +8,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::parse::MESSAGE_LIMIT;
 use super::tls::{Door, Secured};
-use super::xml::{Element, MESSAGE_LIMIT};
+use super::xml::Element;
 use crate::domain::finding::{Code, Finding};
 use crate::probe::meeting::Token;
 
