@@ -94,7 +94,9 @@ fn media(proof: &Proof) -> String {
     let media = flow.map(|f| {
         let transit =
             f.transit_median.map_or_else(String::new, |t| format!(", {} ms through the bridge", t.as_millis()));
-        format!("media {} of {} packets, {:.1} % lost{transit}", f.received, f.sent, f.loss())
+        let late = proof.flows.iter().filter_map(|f| f.audible_after).max().filter(|after| after.as_millis() >= 100);
+        let late = late.map_or_else(String::new, |after| format!(", audible after {:.1} s", after.as_secs_f64()));
+        format!("media {} of {} packets, {:.1} % lost{late}{transit}", f.received, f.sent, f.loss())
     });
     let tried = proof.tried();
     let silent = (reach.is_none() && !tried.is_empty()).then(|| format!("tried {}", addresses(&tried)));

@@ -62,6 +62,16 @@ impl Rung {
         }
     }
 
+    /// Whether everybody has got past it.
+    fn is_shown(self, proof: &Proof) -> bool {
+        proof.is_past(match self {
+            Self::Signalling => Stage::Invite,
+            Self::Reach => Stage::Reach,
+            Self::Secure => Stage::Secure,
+            Self::Media => Stage::Media,
+        })
+    }
+
     fn figures(self, proof: &Proof) -> String {
         match self {
             Self::Signalling => signalling(proof),
@@ -73,25 +83,33 @@ impl Rung {
     }
 }
 
-/// Every rung of a proof.
+/// Every rung of a proof. What everybody has passed stays shown, whatever came afterwards; what was not reached has no
+/// figures of the few who were faster.
 pub fn ladder(proof: &Proof) -> [Climbed; 4] {
     let broke = proof.finding.as_ref().map(|finding| Rung::of(finding.stage));
     Rung::ALL.map(|level| {
         let result = match broke {
-            Some(broke) if level > broke => Climb::NotReached,
             Some(broke) if level == broke => Climb::Failed,
+            Some(broke) if level > broke && !level.is_shown(proof) => Climb::NotReached,
             Some(_) | None => Climb::Shown,
         };
-        Climbed { level, result, figures: level.figures(proof) }
+        let figures = if result == Climb::NotReached { String::new() } else { level.figures(proof) };
+        Climbed { level, result, figures }
     })
 }
 
 fn signalling(proof: &Proof) -> Option<String> {
     let last = proof.stages.iter().filter(|p| p.stage <= Stage::Invite).max_by_key(|p| p.stage)?.stage;
-    let at = proof.passed(last)?;
+    let passed = proof.passed(last);
+    let slowest = millis(*passed.last()?);
+    let median = passed[(passed.len() - 1) / 2];
+    // The slowest counts; of many, half came so much earlier.
+    let median = if passed.len() > 2 { format!(" (median {})", millis(median)) } else { String::new() };
+    let all = proof.participants();
+    let some = if passed.len() < all { format!(", {} of {all}", passed.len()) } else { String::new() };
     Some(match last {
-        Stage::Invite => format!("joined and invited after {}", millis(at)),
-        other => format!("as far as {} after {}", other.name(), millis(at)),
+        Stage::Invite => format!("joined and invited after {slowest}{median}{some}"),
+        other => format!("as far as {} after {slowest}{median}{some}", other.name()),
     })
 }
 
@@ -127,12 +145,19 @@ fn media(proof: &Proof) -> Option<String> {
             worst.loss()
         ),
     }];
+    let audible = proof.flows.iter().filter_map(|f| f.audible_after).max();
+    parts.extend(audible.map(|after| format!("audible after {}", brief(after))));
     parts.extend((reordered > 0).then(|| format!("{reordered} out of order")));
     parts.extend(transit(|f| f.transit_median).map(|median| {
         let p95 = transit(|f| f.transit_p95).map_or_else(String::new, |p95| format!(" (p95 {})", millis(p95)));
         format!("{} through the bridge{p95}", millis(median))
     }));
     Some(parts.join(", "))
+}
+
+/// In seconds from a tenth on: `0.4 s`.
+fn brief(span: Duration) -> String {
+    if span < Duration::from_millis(100) { millis(span) } else { format!("{:.1} s", span.as_secs_f64()) }
 }
 
 /// Whole milliseconds, and tenths below ten.
@@ -174,6 +199,8 @@ mod tests {
             round_trip: None,
             transit_median: Some(Duration::from_micros(2_300)),
             transit_p95: Some(Duration::from_millis(31)),
+            audible_after: Some(Duration::from_millis(400)),
+            silences: Vec::new(),
         };
         let proof = Proof {
             stages: vec![Passed { participant: "a".into(), stage: Stage::Login, at: Duration::from_millis(80) }],
@@ -184,7 +211,7 @@ mod tests {
         assert_eq!(signalling, "as far as login after 80 ms");
         assert_eq!(
             media,
-            "380 of 400 packets in 2 streams, worst b to c: 10.0 % lost, 2 out of order, 2.3 ms through the bridge \
+            "380 of 400 packets in 2 streams, worst b to c: 10.0 % lost, audible after 0.4 s, 2 out of order, 2.3 ms through the bridge \
              (p95 31 ms)"
         );
     }

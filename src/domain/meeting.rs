@@ -35,6 +35,21 @@ pub enum Stage {
 }
 
 impl Stage {
+    pub const fn next(self) -> Option<Self> {
+        Some(match self {
+            Self::Connect => Self::Login,
+            Self::Login => Self::Request,
+            Self::Request => Self::Join,
+            Self::Join => Self::Invite,
+            Self::Invite => Self::Reach,
+            Self::Reach => Self::Accept,
+            Self::Accept => Self::Secure,
+            Self::Secure => Self::Media,
+            Self::Media => Self::Leave,
+            Self::Leave => return None,
+        })
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -147,6 +162,24 @@ pub struct Flow {
     pub transit_median: Option<Duration>,
     #[serde(serialize_with = "maybe_seconds")]
     pub transit_p95: Option<Duration>,
+    /// From the first packet that was sent to the first that arrived.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub audible_after: Option<Duration>,
+    /// When nothing of it arrived for a second or more, and when the focus moved somebody.
+    pub silences: Vec<Silence>,
+}
+
+/// A time in which nothing of a stream arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Silence {
+    /// Since the first packet was sent.
+    #[serde(serialize_with = "seconds")]
+    pub from: Duration,
+    /// `None`: to the end.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub lasted: Option<Duration>,
+    /// The focus invited a participant anew meanwhile.
+    pub moved: bool,
 }
 
 impl Flow {
@@ -174,6 +207,8 @@ pub struct Proof {
     pub took: Duration,
     /// How many fresh rooms it took.
     pub tries: u32,
+    /// The proof before this one, in the same run, failed in the same way.
+    pub repeated: bool,
 }
 
 impl Proof {
@@ -190,9 +225,23 @@ impl Proof {
         }
     }
 
-    /// When the first participant passed a stage.
-    pub fn passed(&self, stage: Stage) -> Option<Duration> {
-        self.stages.iter().filter(|p| p.stage == stage).map(|p| p.at).min()
+    /// When each participant passed a stage, from the first to the last.
+    pub fn passed(&self, stage: Stage) -> Vec<Duration> {
+        let mut all: Vec<Duration> = self.stages.iter().filter(|p| p.stage == stage).map(|p| p.at).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// How many participants there are, as far as they have come in.
+    pub fn participants(&self) -> usize {
+        let all: std::collections::BTreeSet<_> = self.stages.iter().map(|p| &p.participant).collect();
+        all.len()
+    }
+
+    /// Whether everybody has passed a stage.
+    pub fn is_past(&self, stage: Stage) -> bool {
+        let passed = self.passed(stage).len();
+        passed > 0 && passed == self.participants()
     }
 
     /// The addresses that were tried over UDP.

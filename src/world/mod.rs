@@ -267,6 +267,10 @@ pub trait Datagrams: Send + Sync {
     async fn send(&self, to: SocketAddr, datagram: &[u8]) -> Result<(), NetError>;
     /// Waits for the next datagram. An ICMP "unreachable" shows as `NetError::Refused`.
     async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), NetError>;
+    /// Who the last `NetError::Refused` was about, where that is known.
+    fn refused_by(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// Why the network gave no connection or no answer.

@@ -57,7 +57,8 @@ impl Net for Internet {
         scout.connect((toward, DISCARD)).await?;
         let spare = bind(scout.local_addr()?.ip()).await?;
         let local = spare.local_addr()?;
-        Ok(Box::new(Lines { local, spare: Mutex::new(Some(spare)), to: watch::Sender::new(Vec::new()) }))
+        let (spare, to) = (Mutex::new(Some(spare)), watch::Sender::new(Vec::new()));
+        Ok(Box::new(Lines { local, spare, to, refused_by: Mutex::default() }))
     }
 }
 
@@ -74,6 +75,7 @@ struct Lines {
     local: SocketAddr,
     spare: Mutex<Option<UdpSocket>>,
     to: watch::Sender<Vec<Line>>,
+    refused_by: Mutex<Option<SocketAddr>>,
 }
 
 #[derive(Clone)]
@@ -118,26 +120,33 @@ impl Datagrams for Lines {
         loop {
             let lines = news.borrow_and_update().clone();
             tokio::select! {
-                heard = hear(&lines, buffer) => return Ok(heard?),
+                heard = hear(&lines, buffer) => return heard.map_err(|(peer, error)| {
+                    *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner) = peer;
+                    error.into()
+                }),
                 // The sender lives as long as `self`: this ends only when a peer has come.
                 _ = news.changed() => {}
             }
         }
     }
+
+    fn refused_by(&self) -> Option<SocketAddr> {
+        *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Waits for a datagram of any peer, or for the word that one is unreachable.
-async fn hear(lines: &[Line], buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+async fn hear(lines: &[Line], buffer: &mut [u8]) -> Result<(usize, SocketAddr), (Option<SocketAddr>, io::Error)> {
     loop {
-        some_ready(lines).await?;
+        some_ready(lines).await.map_err(|error| (None, error))?;
         for Line { peer, socket } in lines {
             match socket.try_recv(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                heard => return heard.map(|length| (length, *peer)),
+                heard => return heard.map(|length| (length, *peer)).map_err(|error| (Some(*peer), error)),
             }
             let unreachable = || socket.take_error()?.map_or(Err(ErrorKind::WouldBlock.into()), Err::<(), _>);
             match socket.try_io(Interest::ERROR, unreachable) {
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err((Some(*peer), error)),
                 Ok(()) | Err(_) => {}
             }
         }

@@ -77,6 +77,8 @@ fn probe() -> Probe {
         round_trip: None,
         transit_median: None,
         transit_p95: None,
+        audible_after: None,
+        silences: Vec::new(),
     };
     Probe {
         url: evil(),
@@ -107,6 +109,7 @@ fn probe() -> Probe {
             warnings: vec![finding()],
             took: second,
             tries: 1,
+            repeated: false,
         },
     }
 }

@@ -3,5 +3,6 @@
 mod ending;
 mod faults;
 mod load;
+mod manners;
 mod proof;
 mod support;

@@ -32,6 +32,9 @@ pub enum BadConfig {
     Missing(&'static str),
     #[error("config.{name} is {value:?}")]
     NotAName { name: &'static str, value: String },
+    /// Browsers are sent nowhere.
+    #[error("config.{name} is {value:?}, which is no address")]
+    NotAnAddress { name: &'static str, value: String },
     /// A browser may know; we do not.
     #[error("config.{name} depends on what only a browser knows: it may be {}", list(candidates, ", or "))]
     Undecided { name: &'static str, candidates: Vec<String> },
@@ -45,7 +48,7 @@ impl BadConfig {
     /// Whether the fault may be ours, who do not run it.
     pub fn is_undecided(&self) -> bool {
         match self {
-            Self::Missing(_) | Self::NotAName { .. } => false,
+            Self::Missing(_) | Self::NotAName { .. } | Self::NotAnAddress { .. } => false,
             Self::Undecided { .. } | Self::NotUnderstood { .. } | Self::TooDeep => true,
         }
     }
@@ -118,7 +121,7 @@ impl Config {
         let Some(value) = self.text(name)? else { return Ok(None) };
         match site.endpoint(scheme, &value) {
             Some(endpoint) => Ok(Some(endpoint)),
-            None => Err(BadConfig::NotAName { name, value: shown(value) }),
+            None => Err(BadConfig::NotAnAddress { name, value: shown(value) }),
         }
     }
 }

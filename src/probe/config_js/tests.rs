@@ -271,6 +271,8 @@ fn addresses_are_what_a_browser_makes_of_them() {
     let hosts = "var config = { hosts: { domain: 'a', muc: 'b' }, websocket: ";
     for (given, wanted) in [
         ("'wss://other.example/xmpp-websocket'", Some("wss://other.example/xmpp-websocket")),
+        ("'WSS://Other.example.:443/ws#x'", Some("wss://other.example/ws")),
+        ("'https://other.example'", Some("https://other.example/")),
         ("'wss://other.example:4443/x?y=1'", Some("wss://other.example:4443/x?y=1")),
         ("'//other.example/ws'", Some("wss://other.example/ws")),
         ("'/xmpp-websocket'", Some("wss://example.org:8443/xmpp-websocket")),
@@ -286,7 +288,7 @@ fn addresses_are_what_a_browser_makes_of_them() {
         assert_eq!(found.websocket.map(|endpoint| endpoint.to_string()).as_deref(), wanted, "{given}");
     }
     for bad in ["'ftp://a/b'", "'wss://a b/c'", "'wss://a@b/c'", "'wss:///x'", "'wss://a:0/x'", "'javascript:x'"] {
-        assert!(matches!(read(&format!("{hosts}{bad} }}"), &site), Err(BadConfig::NotAName { .. })), "{bad}");
+        assert!(matches!(read(&format!("{hosts}{bad} }}"), &site), Err(BadConfig::NotAnAddress { .. })), "{bad}");
     }
 }
 

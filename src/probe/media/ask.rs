@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::probe::Sight;
+use crate::probe::entrance::Resolver;
 use crate::probe::meeting::{Names, Policy, Token};
 use crate::probe::site::Site;
 
@@ -18,6 +19,8 @@ pub struct Ask {
     pub addresses: Vec<IpAddr>,
     /// `None`: as the deployment's `config.js` says.
     pub names: Option<Names>,
+    /// For the address that `config.js` gives, when it is another host's.
+    pub resolver: Resolver,
     pub token: Option<Token>,
     pub candidates: Policy,
     /// The platform's public addresses, when known: the bridge should advertise one of them, and no other.
@@ -38,6 +41,7 @@ impl Ask {
             site,
             addresses: Vec::new(),
             names: None,
+            resolver: Resolver::default(),
             token: None,
             candidates: Policy::Public,
             expected: Vec::new(),
@@ -53,7 +57,8 @@ impl Ask {
 
     /// What a platform's own proof asks for.
     pub fn at(sight: &Sight) -> Self {
-        let ask = Self { token: sight.token.clone(), ..Self::new(sight.site.clone()) };
+        let resolver = Resolver { servers: sight.dns_servers.clone(), port: sight.dns_port };
+        let ask = Self { resolver, token: sight.token.clone(), ..Self::new(sight.site.clone()) };
         match &sight.load {
             Some(load) => ask.under(load),
             None => ask,

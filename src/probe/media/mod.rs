@@ -13,6 +13,7 @@ mod session;
 mod talk;
 mod tally;
 mod verdict;
+mod websocket;
 
 pub use self::ask::{Ask, DtlsRole, Limits, Load, ROOM_PREFIX, Speakers, Thresholds};
 pub use self::discovery::discover;

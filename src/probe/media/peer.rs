@@ -12,14 +12,13 @@ use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo, Ssrc
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcError};
 
 use super::ask::DtlsRole;
+use super::plan::Voice;
 use crate::domain::finding::{Code, Finding};
 use crate::probe::meeting::Offer;
 use crate::probe::meeting::accept::Answering;
 
 /// How often receivers report back, and figures are taken.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
-/// Samples of 20 ms at 48 kHz.
-const SAMPLES: u32 = 960;
 
 /// What a peer is built from.
 pub(super) struct Line<'a> {
@@ -62,8 +61,6 @@ pub(super) struct Peer {
     payload_type: Pt,
     ssrc: Ssrc,
     with_level: bool,
-    sequence: u64,
-    timestamp: u32,
 }
 
 impl Peer {
@@ -95,9 +92,8 @@ impl Peer {
             let remote = Candidate::host(*remote, "udp").map_err(|error| bad("candidate", error.to_string()))?;
             rtc.add_remote_candidate(remote);
         }
-        let (sequence, timestamp) = (u64::from(line.ssrc % 30_000), line.ssrc);
         let with_level = line.offer.level_id.is_some();
-        Ok(Self { rtc, local: line.local, payload_type, ssrc, with_level, sequence, timestamp })
+        Ok(Self { rtc, local: line.local, payload_type, ssrc, with_level })
     }
 
     /// What the answer to the offer says about us.
@@ -135,15 +131,13 @@ impl Peer {
     }
 
     /// Sends one packet of 20 ms; poll afterwards.
-    pub(super) fn speak(&mut self, now: Instant, payload: &[u8]) {
+    pub(super) fn speak(&mut self, now: Instant, voice: &Voice, payload: &[u8]) {
         let mut values = ExtensionValues::default();
         if self.with_level {
             values.audio_level = Some(-30);
             values.voice_activity = Some(true);
         }
-        let packet = RtpWrite::new(self.payload_type, SeqNo::from(self.sequence), self.timestamp, now, payload);
-        self.sequence += 1;
-        self.timestamp = self.timestamp.wrapping_add(SAMPLES);
+        let packet = RtpWrite::new(self.payload_type, SeqNo::from(voice.sequence), voice.timestamp, now, payload);
         let mut direct = self.rtc.direct_api();
         if let Some(stream) = direct.stream_tx(&self.ssrc) {
             stream.write_rtp(packet.ext_vals(values));

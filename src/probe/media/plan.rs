@@ -1,13 +1,20 @@
 //! Who sits where: everything about a run that is decided by chance, before it begins.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use str0m::IceCreds;
+use tokio::time::Instant;
 
 use super::ask::{Ask, Speakers};
 use crate::probe::meeting::{Names, Seat};
+
+/// Between two packets.
+pub(super) const PACKET_INTERVAL: Duration = Duration::from_millis(20);
+/// Samples of 20 ms at 48 kHz.
+const SAMPLES: u32 = 960;
 
 /// One participant's place.
 pub(super) struct Place {
@@ -38,6 +45,41 @@ impl Place {
 
     pub(super) fn chance(&self) -> StdRng {
         StdRng::seed_from_u64(self.seed)
+    }
+}
+
+/// How far a participant's voice has come. It outlives an invitation: receivers drop packets whose numbers begin anew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Voice {
+    /// How many packets it has sent.
+    pub spoken: u32,
+    pub sequence: u64,
+    pub timestamp: u32,
+    last: Option<Instant>,
+}
+
+impl Voice {
+    pub(super) fn of(place: &Place) -> Self {
+        Self { spoken: 0, sequence: u64::from(place.ssrc % 30_000), timestamp: place.ssrc, last: None }
+    }
+
+    /// The next packet has been sent.
+    pub(super) fn goes_on(&mut self, now: Instant) {
+        self.spoken += 1;
+        self.sequence += 1;
+        self.timestamp = self.timestamp.wrapping_add(SAMPLES);
+        self.last = Some(now);
+    }
+
+    /// A new connection begins: the clock of the samples has gone on meanwhile, and SRTP counts sequence numbers from
+    /// their 16 bits.
+    pub(super) fn connected_anew(&mut self, now: Instant) {
+        self.sequence &= 0xFFFF;
+        if let Some(last) = self.last.take() {
+            let missed = now.saturating_duration_since(last).as_millis() / PACKET_INTERVAL.as_millis();
+            let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+            self.timestamp = self.timestamp.wrapping_add(missed.wrapping_mul(SAMPLES));
+        }
     }
 }
 

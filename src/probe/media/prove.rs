@@ -1,6 +1,8 @@
 //! A whole proof: everybody in, media across, everybody out, and what it all means.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::SeedableRng;
@@ -11,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::ask::Ask;
 use super::board::Board;
 use super::discovery::discover;
-use super::plan::{Place, label, places};
+use super::plan::{PACKET_INTERVAL, Place, label, places};
 use super::report::Report;
-use super::session::Session;
+use super::session::{Session, Sockets};
 use super::verdict;
+use super::websocket::Websocket;
 use crate::clock::Clock;
 use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Proof, Stage};
+use crate::domain::meeting::{Passed, Proof, Stage};
 use crate::probe::Limits;
 use crate::probe::meeting::{Names, redact};
 use crate::probe::wire::{Certificates, Door, Wire};
@@ -33,7 +36,8 @@ fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
 pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progress: impl Fn(Stage) + Sync) -> Proof {
     let began = Instant::now();
     let certificates = Certificates::Trusted;
-    let door = Door { wire: *wire, site: &ask.site, addresses: &[], certificates, limits: Limits::default() };
+    let (site, limits) = (&ask.site, Limits::default());
+    let door = Door { wire: *wire, site, endpoint: None, addresses: &[], certificates, limits };
     let found = tokio::select! {
         biased;
         () = stop.cancelled() => Err(Finding::new(Code::Interrupted).during(Stage::Connect)),
@@ -43,9 +47,9 @@ pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progres
     };
     let mut proof = match found {
         Err(finding) => Proof { finding: Some(finding), ..Proof::default() },
-        Ok((addresses, names)) => {
+        Ok((addresses, names, websocket)) => {
             let places = places(ask, &names, &mut chance(wire.seed, wire.clock));
-            hold(Door { addresses: &addresses, ..door }, ask, &places, stop, &progress).await
+            hold(Door { addresses: &addresses, ..door }, &websocket, ask, &places, stop, &progress).await
         }
     };
     judge(&mut proof, ask);
@@ -54,8 +58,8 @@ pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progres
     proof
 }
 
-/// Where to connect to, and the deployment's names.
-async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names), Finding> {
+/// Where the page is, the deployment's names, and where its WebSocket is.
+async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names, Websocket), Finding> {
     let addresses = if ask.addresses.is_empty() {
         let unresolved = |error: crate::world::NetError| Finding::new(Code::NameUnresolved).detail(error.to_string());
         door.wire.net.resolve(&ask.site.host).await.map_err(unresolved)?
@@ -65,24 +69,29 @@ async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names), Finding
     if addresses.is_empty() {
         return Err(Finding::new(Code::NameUnresolved).detail(ask.site.host.to_string()));
     }
-    let names = match &ask.names {
-        Some(names) => names.clone(),
-        None => discover(&Door { addresses: &addresses, ..door }).await?.names,
-    };
-    Ok((addresses, names))
+    let door = Door { addresses: &addresses, ..door };
+    if let Some(names) = &ask.names {
+        let websocket = Websocket::usual(&door);
+        return Ok((addresses, names.clone(), websocket));
+    }
+    let deployment = discover(&door).await?;
+    let websocket = Websocket::of(&deployment, &door, ask).await?;
+    Ok((addresses, deployment.names, websocket))
 }
 
 async fn hold(
     door: Door<'_>,
+    websocket: &Websocket,
     ask: &Ask,
     places: &[Place],
     stop: &CancellationToken,
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Proof {
-    let board = Board::new(places.iter().map(|place| !place.speakers.is_empty()));
+    let packets = ask.limits.speaking.as_millis() / PACKET_INTERVAL.as_millis();
+    let board = Board::new(places, u32::try_from(packets).unwrap_or(u32::MAX));
     let report = Report { board: &board, progress, seats: places.len() };
     let abandon = stop.child_token();
-    let session = Session { door, ask, report: &report, abandon: &abandon };
+    let session = Session { door, websocket, ask, report: &report, abandon: &abandon, sockets: Sockets::default() };
     let everybody = places.iter().map(|place| async {
         let finding = Box::pin(session.attend(place)).await;
         (Instant::now(), finding)
@@ -102,12 +111,25 @@ async fn hold(
     let first = outcomes.into_iter().filter_map(|(at, f)| Some((at, f?))).min_by_key(|(at, _)| *at);
     let stage = proof.stages.iter().map(|p| p.stage).filter(|s| *s != Stage::Leave).max().unwrap_or(Stage::Connect);
     proof.finding = match first {
-        Some((_, finding)) => Some(one_sided(finding, &board)),
+        Some((_, finding)) => Some(placed(one_sided(finding, &board), &board)),
         None if late => Some(Finding::new(Code::TimedOut).during(stage).detail(format!("after {}", stage.name()))),
         None if stop.is_cancelled() => Some(Finding::new(Code::Interrupted).during(stage)),
-        None => None,
+        None => match verdict::of_flows(&proof.flows, &ask.thresholds, &lasting(&board)) {
+            Ok(warnings) => {
+                proof.warnings.extend(warnings);
+                None
+            }
+            Err(finding) => Some(finding),
+        },
     };
     proof
+}
+
+/// Until when the bridge sent anything to each participant, since the first packet was sent.
+fn lasting(board: &Board) -> BTreeMap<String, Duration> {
+    let shared = board.look();
+    let since = |at: Instant| shared.tally.began().map_or(Duration::ZERO, |began| at.saturating_duration_since(began));
+    (0..).zip(&shared.seats).filter_map(|(index, seat)| Some((label(index), since(seat.reached?)))).collect()
 }
 
 /// When the others were invited, a missing invitation means something else.
@@ -120,6 +142,18 @@ fn one_sided(finding: Finding, board: &Board) -> Finding {
     finding
 }
 
+/// A finding belongs to where its participant was when it came up: what it had passed before stays shown.
+fn placed(finding: Finding, board: &Board) -> Finding {
+    let shared = board.look();
+    let of = |passed: &&Passed| finding.participant.as_ref().is_none_or(|who| *who == passed.participant);
+    let last = shared.stages.iter().filter(of).map(|passed| passed.stage).filter(|stage| *stage < Stage::Media).max();
+    let stage = last.filter(|last| *last > finding.stage).and_then(Stage::next).unwrap_or(finding.stage);
+    let until =
+        shared.tally.heard_until().map(|until| format!("it had worked until second {:.1}", until.as_secs_f64()));
+    let detail: Vec<String> = finding.detail.clone().into_iter().chain(until).collect();
+    finding.during(stage).detail(detail.join("; "))
+}
+
 fn gather(board: &Board, places: &[Place]) -> Proof {
     let shared = board.look();
     let unique = |mut list: Vec<String>| {
@@ -128,7 +162,7 @@ fn gather(board: &Board, places: &[Place]) -> Proof {
         list
     };
     let mut warnings = shared.warnings.clone();
-    warnings.sort_by_key(|w| w.code);
+    warnings.sort_by(|a, b| (a.code, &a.detail, &a.participant).cmp(&(b.code, &b.detail, &b.participant)));
     warnings.dedup_by(|a, b| a.code == b.code && a.detail == b.detail);
     let spoken = shared.window.is_some();
     let pairs = places.iter().flat_map(|place| place.speakers.iter().map(|from| (*from, place.index)));
@@ -146,12 +180,6 @@ fn gather(board: &Board, places: &[Place]) -> Proof {
 
 /// Adds what the figures mean, and takes secrets out of the evidence.
 fn judge(proof: &mut Proof, ask: &Ask) {
-    if proof.finding.is_none() {
-        match verdict::of_flows(&proof.flows, &ask.thresholds) {
-            Ok(warning) => proof.warnings.extend(warning),
-            Err(finding) => proof.finding = Some(finding),
-        }
-    }
     proof.warnings.extend(verdict::of_round_trips(proof, ask.thresholds.round_trip_warning));
     for finding in proof.finding.iter_mut().chain(&mut proof.warnings) {
         for text in finding.evidence.iter_mut().chain(&mut finding.detail) {

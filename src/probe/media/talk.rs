@@ -7,21 +7,22 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::ask::Limits;
-use super::board::{Shared, Window};
+use super::board::Shared;
 use super::peer::{Peer, Said};
-use super::plan::Place;
+use super::plan::{PACKET_INTERVAL, Place, Voice};
 use super::report::Report;
-use super::tally::{Stamp, WARM_UP};
+use super::tally::Stamp;
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::{Secured, Stage};
 use crate::world::{Datagrams, NetError};
 
 /// Between two looks at the peer's clock.
 const SHORTEST: Duration = Duration::from_millis(1);
-const PACKET_INTERVAL: Duration = Duration::from_millis(20);
 /// Datagrams that do not belong to the conversation, before it counts as a flood.
 const MOST_STRAYS: u32 = 20_000;
 const MOST_SOCKET_ERRORS: u32 = 1_000;
+/// So many packets in a row that this machine does not send mean that it refuses to.
+const MOST_UNSENT: u32 = 50;
 
 /// Who talks with whom, and by what.
 pub(super) struct Talk<'a> {
@@ -30,6 +31,7 @@ pub(super) struct Talk<'a> {
     pub place: &'a Place,
     pub socket: &'a dyn Datagrams,
     pub peer: Peer,
+    pub voice: &'a mut Voice,
 }
 
 /// How far a conversation is.
@@ -40,10 +42,16 @@ struct Progress {
     reported: bool,
     /// When the peer was last told the time.
     ticked: Option<Instant>,
-    window: Option<Window>,
-    spoken: u32,
+    /// From when on it speaks, and which packet is the first.
+    speaks_from: Option<(Instant, u32)>,
+    /// How many packets it has to send.
+    to_send: u32,
+    /// When the last packet of the whole meeting was sent.
+    finished: Option<Instant>,
     strays: u32,
     errors: u32,
+    /// Packets in a row that this machine did not send.
+    unsent: u32,
 }
 
 impl Talk<'_> {
@@ -85,11 +93,10 @@ impl Talk<'_> {
         loop {
             match self.peer.poll()? {
                 Said::Until(at) => return Ok(Instant::from_std(at)),
-                Said::Send(to, datagram) => {
-                    if let Err(error) = self.socket.send(to, &datagram).await {
-                        progress.trouble(&error)?;
-                    }
-                }
+                Said::Send(to, datagram) => match self.socket.send(to, &datagram).await {
+                    Ok(()) => progress.unsent = 0,
+                    Err(error) => progress.not_sent(&error)?,
+                },
                 Said::Ice => {
                     progress.ice.get_or_insert_with(Instant::now);
                 }
@@ -97,6 +104,7 @@ impl Talk<'_> {
                     progress.secure.get_or_insert_with(Instant::now);
                     self.report.passed(self.place, Stage::Secure);
                     self.report.board.connected(self.place.index, self.limits.settle);
+                    self.voice.connected_anew(Instant::now());
                 }
                 Said::Packet(payload) => self.hear(&payload),
                 Said::Pair { local, remote, round_trip } => self.note_pair(progress, local, remote, round_trip),
@@ -110,7 +118,9 @@ impl Talk<'_> {
     }
 
     fn take_in(&mut self, progress: &mut Progress, from: SocketAddr, datagram: &[u8]) -> Result<(), Finding> {
-        if self.peer.receive(Instant::now().into_std(), from, datagram)? {
+        let now = Instant::now();
+        if self.peer.receive(now.into_std(), from, datagram)? {
+            self.report.board.note(|s| s.seats[self.place.index].reached = Some(now));
             return Ok(());
         }
         progress.strays += 1;
@@ -124,19 +134,16 @@ impl Talk<'_> {
     fn hear(&self, payload: &[u8]) {
         let now = Instant::now();
         let Some(stamp) = Stamp::read(payload) else { return };
-        let from = usize::from(stamp.seat);
-        let window = self.report.board.look().window;
-        let current = window.is_some_and(|w| stamp.run == self.run_of(w));
-        if !current || !self.place.room.contains(&from) || from == self.place.index {
+        let (from, to) = (usize::from(stamp.seat), self.place.index);
+        if stamp.run != self.place.run || !self.place.room.contains(&from) || from == to {
             return;
         }
-        let all = self.packets().saturating_sub(WARM_UP);
         let complete = self.report.board.note(|s| {
-            s.tally.heard(from, self.place.index, stamp.number, now);
-            self.place.speakers.iter().all(|speaker| s.tally.received(*speaker, self.place.index) >= all)
+            s.tally.heard(from, to, stamp.number, now);
+            !s.seats[to].heard_all && self.place.speakers.iter().all(|speaker| s.tally.is_whole(*speaker, to))
         });
         if complete {
-            self.report.board.tell(|s| s.seats[self.place.index].heard_all = true);
+            self.report.board.tell(|s| s.seats[to].heard_all = true);
         }
     }
 
@@ -158,31 +165,39 @@ impl Talk<'_> {
     }
 
     fn is_over(&self, changes: &mut watch::Receiver<Shared>, progress: &mut Progress) -> bool {
-        let shared = changes.borrow_and_update();
-        if shared.window != progress.window {
-            progress.window = shared.window;
-            progress.spoken = 0;
+        let done = {
+            let shared = changes.borrow_and_update();
+            let (Some(start), Some(secure)) = (shared.window, progress.secure) else { return false };
+            let from = start.max(secure + self.limits.settle);
+            progress.speaks_from.get_or_insert((from, self.voice.spoken));
+            progress.to_send = shared.tally.to_send(self.place.index);
+            progress.finished = shared.finished();
+            self.place.speaks && !self.owes(progress) && shared.seats[self.place.index].finished.is_none()
+        };
+        if done {
+            self.report.board.tell(|s| s.seats[self.place.index].finished = Some(Instant::now()));
+            progress.finished = self.report.board.look().finished();
         }
-        let Some(window) = shared.window else { return false };
-        let everybody_done = shared.seats.iter().all(|seat| seat.heard_all || !seat.listens);
-        let last_packet = window.start + PACKET_INTERVAL * self.packets();
-        let end = last_packet + self.limits.listening;
-        Instant::now() >= end || (everybody_done && Instant::now() >= last_packet && progress.reported)
+        let Some(finished) = progress.finished else { return false };
+        let heard_all = changes.borrow_and_update().heard_all();
+        Instant::now() >= finished + self.limits.listening || (heard_all && progress.reported)
+    }
+
+    /// Whether there is a packet still to be sent.
+    fn owes(&self, progress: &Progress) -> bool {
+        self.place.speaks && self.voice.spoken < progress.to_send
     }
 
     fn speak_if_due(&mut self, progress: &mut Progress) -> bool {
-        let Some(window) = progress.window.filter(|_| self.place.speaks && progress.spoken < self.packets()) else {
-            return false;
-        };
         let now = Instant::now();
-        if now < self.due(window, progress.spoken) {
+        if self.due(progress).is_none_or(|due| now < due) {
             return false;
         }
         let seat = u16::try_from(self.place.index).unwrap_or(u16::MAX);
-        let stamp = Stamp { run: self.run_of(window), seat, number: progress.spoken };
+        let stamp = Stamp { run: self.place.run, seat, number: self.voice.spoken };
         self.report.board.note(|s| s.tally.sent(self.place.index, now));
-        self.peer.speak(now.into_std(), &stamp.payload());
-        progress.spoken += 1;
+        self.peer.speak(now.into_std(), self.voice, &stamp.payload());
+        self.voice.goes_on(now);
         progress.ticked = None;
         true
     }
@@ -197,31 +212,17 @@ impl Talk<'_> {
         if let Some((_, code)) = limit.filter(|(at, _)| *at <= now) {
             return Err(Finding::new(code));
         }
-        let next = progress.window.map(|window| {
-            let packet = self.due(window, progress.spoken);
-            let end = window.start + PACKET_INTERVAL * self.packets();
-            match (self.place.speaks && progress.spoken < self.packets(), now < end) {
-                (true, _) => packet,
-                (false, true) => end,
-                (false, false) => end + self.limits.listening,
-            }
-        });
+        let next = self.due(progress).or(progress.finished.map(|finished| finished + self.limits.listening));
         // The peer may ask for a time that has passed; time must go on all the same.
         let timeout = if timeout <= now && progress.ticked == Some(now) { now + SHORTEST } else { timeout };
         Ok([limit.map(|(at, _)| at), next].into_iter().flatten().fold(timeout, Instant::min))
     }
 
-    /// When a packet is to be sent; not all participants at once.
-    fn due(&self, window: Window, number: u32) -> Instant {
-        window.start + PACKET_INTERVAL * number + PACKET_INTERVAL.mul_f64(self.place.phase)
-    }
-
-    fn packets(&self) -> u32 {
-        u32::try_from(self.limits.speaking.as_millis() / PACKET_INTERVAL.as_millis()).unwrap_or(u32::MAX)
-    }
-
-    fn run_of(&self, window: Window) -> u64 {
-        self.place.run.wrapping_add(u64::from(window.generation))
+    /// When the next packet is to be sent; not all participants at once.
+    fn due(&self, progress: &Progress) -> Option<Instant> {
+        let (from, first) = progress.speaks_from.filter(|_| self.owes(progress))?;
+        let phase = PACKET_INTERVAL.mul_f64(self.place.phase);
+        Some(from + PACKET_INTERVAL * (self.voice.spoken - first) + phase)
     }
 }
 
@@ -233,11 +234,22 @@ impl Progress {
             secure: None,
             reported: false,
             ticked: None,
-            window: None,
-            spoken: 0,
+            speaks_from: None,
+            to_send: 0,
+            finished: None,
             strays: 0,
             errors: 0,
+            unsent: 0,
         }
+    }
+
+    /// A network may drop packets; a machine that does not even send them says nothing about the platform.
+    fn not_sent(&mut self, error: &NetError) -> Result<(), Finding> {
+        self.unsent += 1;
+        if self.unsent >= MOST_UNSENT {
+            return Err(Finding::new(Code::NoRoute).detail(error.to_string()));
+        }
+        self.trouble(error)
     }
 
     /// One error of a UDP socket says little; very many mean that it is of no use.

@@ -26,6 +26,13 @@ pub(super) fn session_accept(offer: &Offer, ours: &Answering, nick: &str, jid: &
     jingle("session-accept", offer).with("responder", jid).and(content)
 }
 
+/// The `<jingle>` of a transport-accept: as browsers send it, without what has not changed.
+pub(super) fn transport_accept(offer: &Offer, ours: &Answering) -> Element {
+    let content =
+        Element::new("content", ns::JINGLE).with("creator", "initiator").with("name", "audio").and(transport(ours));
+    jingle("transport-accept", offer).and(content)
+}
+
 fn description(offer: &Offer, ours: &Answering, nick: &str) -> Element {
     let opus = Element::new("payload-type", ns::RTP)
         .with("id", offer.opus.to_string())

@@ -66,25 +66,59 @@ impl Offer {
         let audio = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("audio"));
         let audio = wanted(audio, "audio content")?;
         let description = wanted(audio.child("description", ns::RTP), "description")?;
-        let transport = wanted(audio.child("transport", ns::ICE_UDP), "transport")?;
-        let fingerprint = wanted(transport.child("fingerprint", ns::DTLS), "fingerprint")?;
-        let bridge_session = jingle.child("bridge-session", ns::FOCUS).and_then(|b| b.attribute("id"));
+        let transport = Transport::read(audio)?;
         Ok(Self {
             sid: sid.to_owned(),
             initiator: jingle.attribute("initiator").map(str::to_owned),
-            ufrag: wanted(credential(transport, "ufrag", 4), "ufrag")?,
-            pwd: wanted(credential(transport, "pwd", 22), "pwd")?,
-            hash: wanted(fingerprint.attribute("hash"), "fingerprint's hash")?.to_owned(),
-            fingerprint: fingerprint.text.trim().to_owned(),
+            ufrag: transport.ufrag,
+            pwd: transport.pwd,
+            hash: transport.hash,
+            fingerprint: transport.fingerprint,
             opus: wanted(opus(description), "payload type of Opus")?,
             level_id: extension(description, AUDIO_LEVEL),
-            candidates: transport.children("candidate", ns::ICE_UDP).map(candidate).collect(),
-            bridge_session: bridge_session.map(str::to_owned),
+            candidates: transport.candidates,
+            bridge_session: bridge_session(jingle),
             muted: jingle
                 .child("startmuted", ns::START_MUTED)
                 .is_some_and(|muted| muted.attribute("audio") == Some("true")),
         })
     }
+
+    /// This offer with the transport of a `<jingle action='transport-replace'>`: what is said stays, where to goes.
+    pub fn moved(self, jingle: &Element) -> Result<Self, Box<Finding>> {
+        let audio = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("audio"));
+        let Transport { ufrag, pwd, hash, fingerprint, candidates } = Transport::read(wanted(audio, "audio content")?)?;
+        let bridge_session = bridge_session(jingle).or(self.bridge_session);
+        Ok(Self { ufrag, pwd, hash, fingerprint, candidates, bridge_session, ..self })
+    }
+}
+
+/// Where the bridge is, and how it shows that it is the one.
+struct Transport {
+    ufrag: String,
+    pwd: String,
+    hash: String,
+    fingerprint: String,
+    candidates: Vec<Candidate>,
+}
+
+impl Transport {
+    fn read(content: &Element) -> Result<Self, Box<Finding>> {
+        let transport = wanted(content.child("transport", ns::ICE_UDP), "transport")?;
+        let fingerprint = wanted(transport.child("fingerprint", ns::DTLS), "fingerprint")?;
+        Ok(Self {
+            ufrag: wanted(credential(transport, "ufrag", 4), "ufrag")?,
+            pwd: wanted(credential(transport, "pwd", 22), "pwd")?,
+            hash: wanted(fingerprint.attribute("hash"), "fingerprint's hash")?.to_owned(),
+            fingerprint: fingerprint.text.trim().to_owned(),
+            candidates: transport.children("candidate", ns::ICE_UDP).map(candidate).collect(),
+        })
+    }
+}
+
+fn bridge_session(jingle: &Element) -> Option<String> {
+    let session = jingle.child("bridge-session", ns::FOCUS)?;
+    session.attribute("id").map(str::to_owned)
 }
 
 fn wanted<T>(found: Option<T>, what: &str) -> Result<T, Box<Finding>> {

@@ -92,7 +92,7 @@ fn page(request: &Request<Incoming>, ground: &Ground, prosody: bool) -> Page {
         _ => {}
     }
     match request.uri().path() {
-        "/config.js" => pages::config(),
+        "/config.js" => pages::config(ground.story),
         "/external_api.js" => pages::external_api(),
         // Without the proxying, nginx takes the path for a room's name.
         "/xmpp-websocket" if !passes_websockets(ground.story) => pages::app(),

@@ -52,6 +52,11 @@ pub enum Story {
     WebsocketOff,
     RoomLimit,
     BridgeRestartsMidway,
+    QuietWebsocket,
+    WebsocketElsewhere,
+    MovedBridge,
+    UdpCutMidway,
+    ColdBridge,
     OldRelease,
     TokenExpired,
     WrongAccount,
@@ -70,7 +75,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 59] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -110,6 +115,11 @@ impl Story {
         Self::WebsocketOff,
         Self::RoomLimit,
         Self::BridgeRestartsMidway,
+        Self::QuietWebsocket,
+        Self::WebsocketElsewhere,
+        Self::MovedBridge,
+        Self::UdpCutMidway,
+        Self::ColdBridge,
         Self::OldRelease,
         Self::TokenExpired,
         Self::WrongAccount,
@@ -171,7 +181,9 @@ impl Story {
             }
             Self::NoFocus => ("no-focus", "jicofo is not connected to Prosody"),
             Self::NoBridge => ("no-bridge", "jicofo has no bridge to hold a meeting on"),
-            Self::BridgeDraining => ("bridge-draining", "the only bridge is being drained and takes no new meeting"),
+            Self::BridgeDraining => {
+                ("bridge-draining", "the only bridge is shutting down gracefully and takes no new meeting")
+            }
             Self::DtlsFails => ("dtls-fails", "packets reach the bridge, and the DTLS handshake does not finish"),
             Self::Lossy => ("lossy", "one packet in ten is lost on the way"),
             Self::Jittery => ("jittery", "packets take up to a fifth of a second, each another time"),
@@ -181,6 +193,17 @@ impl Story {
             Self::WebsocketOff => ("websocket-off", "XMPP over WebSocket is switched off"),
             Self::RoomLimit => ("room-limit", "rooms take one participant only"),
             Self::BridgeRestartsMidway => ("bridge-restarts-midway", "the bridge restarts in the middle of a meeting"),
+            Self::QuietWebsocket => {
+                ("quiet-websocket", "nginx ends a WebSocket that is quiet for a minute, its default")
+            }
+            Self::WebsocketElsewhere => {
+                ("websocket-elsewhere", "config.js sends browsers to a WebSocket that guests cannot reach")
+            }
+            Self::MovedBridge => ("moved-bridge", "jicofo moves a participant to another bridge in mid-meeting"),
+            Self::UdpCutMidway => ("udp-cut-midway", "six seconds into a meeting, UDP is cut"),
+            Self::ColdBridge => {
+                ("cold-bridge", "nothing runs; a bridge that has just started is late with the first packets")
+            }
             Self::OldRelease => ("old-release", "a release of before August 2026, whose bridge offers a WebSocket"),
             Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
@@ -247,9 +270,14 @@ impl Story {
             | Self::WebsocketOff
             | Self::RoomLimit
             | Self::BridgeRestartsMidway
+            | Self::QuietWebsocket
+            | Self::WebsocketElsewhere
+            | Self::MovedBridge
+            | Self::UdpCutMidway
             | Self::OldRelease
             | Self::Denied => model.has_been_running(),
             Self::Standby
+            | Self::ColdBridge
             | Self::SlowStart
             | Self::StaleReads
             | Self::TugOfWar

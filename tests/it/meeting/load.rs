@@ -52,9 +52,10 @@ async fn fifty_participants_for_half_a_minute() {
     let stop = CancellationToken::new();
     let clock = clock();
     let (before, _) = used();
+    let wire = wire(&net, &trust, &clock);
     let proof = tokio::select! {
         () = jitsi.serve_loopback(tcp, udp, config) => panic!("it serves for ever"),
-        proof = prove(&wire(&net, &trust, &clock), &ask, &stop, |_| {}) => proof,
+        proof = prove(&wire, &ask, &stop, |_| {}) => proof,
     };
     let (after, peak) = used();
     let flows = &proof.flows;

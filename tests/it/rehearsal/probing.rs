@@ -68,7 +68,7 @@ async fn levels_in_words_and_in_json() {
 async fn a_token_lets_in_and_is_never_shown() {
     let right = "a-token-that-nobody-has";
     let wrong = "eyJhbGciOiJub25lIn0.c2VjcmV0.hunter2hunter2";
-    for (token, code, finding) in [(right, 0, None), (wrong, 8, Some(Code::TokenRejected))] {
+    for (token, code, finding) in [(right, 0, None), (wrong, 9, Some(Code::TokenRejected))] {
         let ran = probe(Stage::of(Story::TokenRejected), URL, &[("MEETCTL_PROBE_TOKEN", token)], None).await;
         let found = probed(&ran).finding.as_ref().map(|told| told.finding.code);
         assert_eq!((ran.code(), found), (code, finding));

@@ -42,6 +42,8 @@ pub(super) struct Endpoint {
     pub(super) next: Option<Instant>,
     /// The address where the client talks to us, for the way back.
     pub(super) door: SocketAddr,
+    /// When its first packet was to be forwarded.
+    pub(super) heard: Option<Instant>,
     rtc: Rtc,
     inside: SocketAddr,
     payload_type: Pt,
@@ -94,6 +96,7 @@ impl Endpoint {
             connected: false,
             next: None,
             door: setup.inside,
+            heard: None,
             rtc,
             inside: setup.inside,
             payload_type,

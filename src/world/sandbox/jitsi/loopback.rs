@@ -18,6 +18,21 @@ impl Jitsi {
         tokio::join!(self.serve_web(tcp, tls), self.serve_bridge(udp));
     }
 
+    /// Serves plain HTTP on a listener, for a proxy in front, until dropped.
+    pub async fn serve_http(&self, tcp: TcpListener) {
+        let mut connections = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                accepted = tcp.accept() => {
+                    if let Ok((stream, _)) = accepted {
+                        connections.push(self.serve(stream));
+                    }
+                }
+                Some(()) = connections.next() => {}
+            }
+        }
+    }
+
     async fn serve_web(&self, tcp: TcpListener, tls: Arc<ServerConfig>) {
         let mut connections = FuturesUnordered::new();
         loop {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub use self::setup::{Advertised, Faults, Refusal, Setup, SignIn};
+pub use self::setup::{Advertised, Cut, Faults, Move, Refusal, Setup, SignIn};
 use self::state::State;
 use crate::world::Datagrams;
 

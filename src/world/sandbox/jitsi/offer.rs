@@ -90,7 +90,11 @@ impl State {
              <fingerprint xmlns='{DTLS}' hash='sha-256' setup='actpass'>{fingerprint}</fingerprint>",
             endpoint.ufrag, endpoint.pwd
         );
-        for (number, candidate) in (1..).zip(&self.setup.advertised) {
+        let mut advertised: Vec<_> = self.setup.advertised.iter().collect();
+        if self.setup.faults.shuffled && self.bridge.endpoints.len().is_multiple_of(2) {
+            advertised.reverse();
+        }
+        for (number, candidate) in (1..).zip(advertised) {
             let _ = write!(
                 transport,
                 "<candidate component='1' foundation='{number}' generation='0' id='c{number}' ip='{}' port='{}' \
@@ -117,6 +121,15 @@ pub(super) fn answer(jingle: Node<'_, '_>) -> Result<Answer, &'static str> {
     if source.attribute("name").is_none_or(|name| !name.ends_with("-a0")) {
         return Err("the source has no name");
     }
+    transport(content, ssrc)
+}
+
+/// Reads the `<jingle>` of a transport-accept: the sources are those of before.
+pub(super) fn transport_answer(jingle: Node<'_, '_>, ssrc: u32) -> Result<Answer, &'static str> {
+    transport(child(jingle, "urn:xmpp:jingle:1", "content").ok_or("no content")?, ssrc)
+}
+
+fn transport(content: Node<'_, '_>, ssrc: u32) -> Result<Answer, &'static str> {
     let transport = child(content, ICE, "transport").ok_or("no transport")?;
     let credential = |name: &str, least: usize| transport.attribute(name).filter(|value| value.len() >= least);
     let fingerprint = child(transport, DTLS, "fingerprint").ok_or("no fingerprint")?;

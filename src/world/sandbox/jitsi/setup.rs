@@ -92,6 +92,30 @@ impl Refusal {
     }
 }
 
+/// How a focus brings a participant to another bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// A `session-terminate` that says "success", and a new `session-initiate`: jicofo's default.
+    Restart,
+    /// The same, with another reason and the mark that asks to come again.
+    Marked,
+    /// A new `session-initiate` without a word about the old session.
+    Initiate,
+    /// A `transport-replace` in the same session.
+    Replace,
+}
+
+/// A time in which UDP does not get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub after: Duration,
+    pub lasts: Duration,
+    /// Toward the bridge.
+    pub there: bool,
+    /// And back.
+    pub back: bool,
+}
+
 /// How participants sign in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SignIn {
@@ -109,8 +133,10 @@ pub enum SignIn {
 pub struct Faults {
     /// nginx answers 502 for Prosody.
     pub prosody_down: bool,
-    /// nginx answers `/xmpp-websocket` with the app's page.
+    /// `config.js` names no WebSocket, and nginx answers `/xmpp-websocket` with the app's page.
     pub websocket_off: bool,
+    /// nginx answers `/xmpp-websocket` with the app's page although `config.js` names it.
+    pub websocket_blocked: bool,
     /// A release before August 2026: the bridge offers a WebSocket of its own.
     pub old_release: bool,
     pub sign_in: SignIn,
@@ -120,6 +146,10 @@ pub struct Faults {
     pub fragments: bool,
     /// Said instead of the first stream features.
     pub features: Option<String>,
+    /// nginx ends a WebSocket over which nothing has gone either way for so long (`proxy_read_timeout`).
+    pub read_limit: Option<Duration>,
+    /// Prosody does not answer pings from so long after the login on.
+    pub deaf_after: Option<Duration>,
     /// Prosody ends the stream with this condition once the session is bound.
     pub stream_error: Option<&'static str>,
 
@@ -170,6 +200,28 @@ pub struct Faults {
     /// For each datagram that comes in, so many meaningless ones go out.
     pub flood: u32,
 
+    /// The focus moves the first participant to another bridge so long after the first media, in this way.
+    pub moves: Option<(Duration, Move)>,
+    /// How long the focus takes from taking an offer back until the next one.
+    pub moving: Duration,
+    /// UDP ends so long after the first media, in these directions, for so long.
+    pub cut_udp: Option<Cut>,
+    /// The bridge dies so long after the first media, and no other is there.
+    pub bridge_dies: Option<Duration>,
+    /// Nothing is forwarded until so long after the first participant came to the bridge.
+    pub cold: Duration,
+    /// The first packets of each new participant are forwarded at once when so much time is over; the first half of them
+    /// is lost.
+    pub late: Duration,
+    /// Only so many participants of a room are forwarded: those who were announced first.
+    pub loudest: Option<usize>,
+    /// The bridge offers its addresses to every participant in another order.
+    pub shuffled: bool,
+    /// The room domain of the focus, when it is not the one that everybody else uses.
+    pub focus_rooms: Option<&'static str>,
+    /// The address that `config.js` names for the WebSocket, instead of the deployment's own.
+    pub websocket: Option<&'static str>,
+
     /// The bridge forgets everybody so long after the first media, and the focus invites anew. So many times.
     pub restarts: u32,
     pub restart_after: Duration,
@@ -203,6 +255,14 @@ impl Faults {
             "room-limit" => Self { room_limit: Some(1), ..nothing },
             "bridge-restarts-midway" => Self { restarts: 1, restart_after: Duration::from_millis(1500), ..nothing },
             "old-release" => Self { old_release: true, ..nothing },
+            "moved-bridge" => Self { moves: Some((Duration::from_secs(6), Move::Restart)), ..nothing },
+            "udp-cut-midway" => {
+                let (after, lasts) = (Duration::from_secs(6), Duration::from_hours(24));
+                Self { cut_udp: Some(Cut { after, lasts, there: true, back: true }), ..nothing }
+            }
+            "cold-bridge" => Self { cold: Duration::from_secs(13), late: Duration::from_millis(2400), ..nothing },
+            "websocket-elsewhere" => Self { websocket: Some("wss://localhost:8443/xmpp-websocket"), ..nothing },
+            "quiet-websocket" => Self { read_limit: Some(Duration::from_mins(1)), ..nothing },
             "private-address-only" | "wrong-advertised-address" => nothing,
             _ => return None,
         })
@@ -211,7 +271,7 @@ impl Faults {
 
 impl Setup {
     /// The stories that are about meetings.
-    pub const STORIES: [&'static str; 16] = [
+    pub const STORIES: [&'static str; 21] = [
         "udp-blocked",
         "udp-one-way",
         "private-address-only",
@@ -228,6 +288,11 @@ impl Setup {
         "websocket-off",
         "room-limit",
         "bridge-restarts-midway",
+        "quiet-websocket",
+        "websocket-elsewhere",
+        "moved-bridge",
+        "udp-cut-midway",
+        "cold-bridge",
     ];
 
     /// This deployment as the story has it; `None` when there is no such story.

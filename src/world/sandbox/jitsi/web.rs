@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::Jitsi;
+use super::{Jitsi, Setup};
 use crate::world::sandbox::duplex::Driven;
 use crate::world::sandbox::servers::Meeting;
 use crate::world::{Datagrams, Duplex};
@@ -77,13 +77,13 @@ impl Jitsi {
 
     /// What the web container answers to one request.
     fn page(&self, request: Request<Incoming>, promised: &Promised) -> Response<Full<Bytes>> {
-        let (faults, config) = self.with(|state, _| (state.setup.faults.clone(), config_js(&state.setup.domain)));
+        let (faults, config) = self.with(|state, _| (state.setup.faults.clone(), config_js(&state.setup)));
         let html = |text: &str| respond(StatusCode::OK, "text/html", text.to_owned());
         let path = request.uri().path();
         match path {
             "/config.js" => respond(StatusCode::OK, "application/javascript", config),
             "/external_api.js" => respond(StatusCode::OK, "application/javascript", "var JitsiMeetExternalAPI;".into()),
-            "/xmpp-websocket" if faults.websocket_off => html(APP),
+            "/xmpp-websocket" if faults.websocket_off || faults.websocket_blocked => html(APP),
             "/xmpp-websocket" | "/http-bind" if faults.prosody_down => {
                 respond(StatusCode::BAD_GATEWAY, "text/html", "<html><title>502 Bad Gateway</title></html>".into())
             }
@@ -97,11 +97,16 @@ impl Jitsi {
     }
 }
 
-fn config_js(domain: &str) -> String {
+fn config_js(setup: &Setup) -> String {
+    let domain = &setup.domain;
+    let own = "'wss://meet.example.org/' + subdir + 'xmpp-websocket'".to_owned();
+    let websocket = setup.faults.websocket.map_or(own, |elsewhere| format!("'{elsewhere}'"));
+    let named = !setup.faults.websocket_off;
+    let websocket = if named { format!("config.websocket = {websocket};\n") } else { String::new() };
     format!(
         "var subdomain = '';\nvar subdir = '';\nvar config = {{}};\nconfig.hosts = {{}};\n\
          config.hosts.domain = '{domain}';\nconfig.hosts.muc = 'muc.' + subdomain + '{domain}';\n\
-         config.websocket = 'wss://meet.example.org/' + subdir + 'xmpp-websocket';\n"
+         {websocket}"
     )
 }
 
