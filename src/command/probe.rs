@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -10,9 +11,10 @@ use super::{Visit, load, token};
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
 use crate::domain::name::Host;
+use crate::domain::ramp::{Ramp, Step};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Events, Probe};
-use crate::probe::media::{Ask, chance, prove};
+use crate::probe::media::{Ask, chance, climb, prove};
 use crate::probe::meeting::Policy;
 
 /// Prove that a meeting works on any Jitsi deployment
@@ -27,7 +29,11 @@ use crate::probe::meeting::Policy;
 ///
 /// A deployment with tokens: put one into a file (--token-file) or into `MEETCTL_PROBE_TOKEN`.
 ///
+/// With --ramp rooms are added until loss or delay shows: exit code 0 when that was not with the first rooms.
+///
 /// Example: `meetctl probe https://meet.example.org --participants 20 --for 60s --max-loss 2%`
+///
+/// Example: `meetctl probe https://meet.example.org --participants 200 --room-size 5 --ramp --video`
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "the comments are help texts, in clap's own style")]
 pub struct Args {
@@ -42,9 +48,22 @@ pub struct Args {
     #[arg(long, value_name = "WHICH", default_value = "public", value_parser = candidates)]
     candidates: Policy,
 
+    /// Add rooms, up to --participants, until loss or delay shows, and say how far it was good
+    ///
+    /// Everybody keeps talking while the next rooms are added. Each step is watched for five seconds, or for --for.
+    #[arg(long, requires = "participants")]
+    ramp: bool,
+
     #[command(flatten)]
     load: load::Args,
 }
+
+/// How long a step of a ramp is watched.
+const STEP: Duration = Duration::from_secs(5);
+/// How much may be lost in it, in percent.
+const RAMP_LOSS: f64 = 2.0;
+/// How long a ramp may take.
+const RAMP_LIMIT: Duration = Duration::from_mins(10);
 
 pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let door = Door::read(&args.url)?;
@@ -52,10 +71,14 @@ pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let street = &visit.street;
     let mut chance = chance(street.seed, &street.clock);
     let stop = visit.stop.child_token();
-    let tell = |stage| tell(&visit.say, stage, &ask);
-    let mut proving =
-        Box::pin(prove(street.net.as_ref(), &street.trust, &street.clock, &ask, &mut chance, &stop, tell));
-    let limit = visit.timeout.unwrap_or(Duration::MAX);
+    let (net, trust, clock) = (street.net.as_ref(), &street.trust, &street.clock);
+    let mut proving: Pin<Box<dyn Future<Output = Proof> + Send>> = if args.ramp {
+        let tell = |step: &Step| visit.say.note(format!("{} participants: {}", step.participants, step.figures()));
+        Box::pin(climb(net, trust, clock, &ask, &mut chance, &stop, tell))
+    } else {
+        Box::pin(prove(net, trust, clock, &ask, &mut chance, &stop, |stage| tell(&visit.say, stage, &ask)))
+    };
+    let limit = visit.timeout.unwrap_or(if args.ramp { RAMP_LIMIT } else { Duration::MAX });
     let (proof, late) = tokio::select! {
         biased;
         proof = &mut proving => (proof, false),
@@ -70,6 +93,9 @@ pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
 fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) -> Result<Outcome, Failure> {
     if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
         let stage = finding.stage.name();
+        if let Some(ramp) = &proof.ramp {
+            return Err(cut_short(ramp, late));
+        }
         return Err(match late {
             None => Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
                 .because(format!("it had come as far as {stage}; the room has been left"))
@@ -88,15 +114,31 @@ fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) ->
     Ok(outcome)
 }
 
+/// A ramp that was not played to its end has shown something all the same.
+fn cut_short(ramp: &Ramp, late: Option<Duration>) -> Failure {
+    let failure = match late {
+        None => Failure::new(Kind::Interrupted, "interrupted before the ramp had shown a limit"),
+        Some(limit) => Failure::new(Kind::TimedOut, format!("the ramp was not over within {} s", limit.as_secs())),
+    };
+    failure
+        .because(format!("{}; all rooms have been left", ramp.sentence()))
+        .next("run it again with a longer `--timeout`, a shorter `--for` or fewer `--participants`")
+}
+
 impl Args {
     fn ask(&self, door: &Door, visit: &Visit) -> Result<Ask, Failure> {
         let token = token::token(self.token_file.as_deref(), &visit.environment)?;
         let ask =
             Ask { https_port: door.port, token, candidates: self.candidates.clone(), ..Ask::new(door.host.clone()) };
-        Ok(match self.load.load() {
+        let mut ask = match self.load.load() {
             Some(load) => ask.under(&load),
             None => ask,
-        })
+        };
+        if self.ramp {
+            ask.limits.speaking = self.load.lasting().unwrap_or(STEP);
+            ask.thresholds.loss_failure = self.load.max_loss().unwrap_or(RAMP_LOSS);
+        }
+        Ok(ask)
     }
 }
 
@@ -114,6 +156,7 @@ fn tell(say: &Events, stage: Stage, ask: &Ask) {
         | Stage::Request
         | Stage::Invite
         | Stage::Accept
+        | Stage::Channel
         | Stage::Media
         | Stage::Leave => return,
     };

@@ -17,6 +17,7 @@ pub mod name;
 pub mod observed;
 pub mod plan;
 pub mod price;
+pub mod ramp;
 pub mod rehearsal;
 pub mod said;
 pub mod status;

@@ -13,6 +13,8 @@ pub struct Deployment {
     pub guests: Option<String>,
     /// The WebSocket's address, if it is on.
     pub websocket: Option<String>,
+    /// Which bridge channel browsers open when the bridge offers both kinds.
+    pub prefer_sctp: bool,
 }
 
 /// Why a `config.js` is of no use.
@@ -34,8 +36,20 @@ pub fn read(script: &str) -> Result<Deployment, BadConfig> {
     Ok(Deployment {
         guests: self::domain(script, "hosts.anonymousdomain")?,
         websocket: value(script, "websocket")?,
+        prefer_sctp: prefers_sctp(script),
         names: Names { domain, muc, focus },
     })
+}
+
+/// `config.bridgeChannel = { preferSctp: … };` or `config.bridgeChannel.preferSctp = …;`: on, unless it is switched off.
+fn prefers_sctp(script: &str) -> bool {
+    let code = script.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let settings = code.filter_map(|line| {
+        let (before, after) = line.split_once("preferSctp")?;
+        let value = after.trim_start_matches(['"', '\'', ' ']).strip_prefix([':', '='])?.trim_start();
+        (!before.ends_with(|c: char| c.is_alphanumeric() || c == '_')).then(|| value.starts_with("false"))
+    });
+    !settings.last().unwrap_or(false)
 }
 
 fn domain(script: &str, name: &'static str) -> Result<Option<String>, BadConfig> {
@@ -109,6 +123,22 @@ mod tests {
         assert_eq!(found.names, Names::under("meet.jitsi"));
         assert_eq!(found.websocket.as_deref(), Some("wss://meet.example.org/xmpp-websocket"));
         assert_eq!(found.guests, None);
+    }
+
+    #[test]
+    fn sctp_is_preferred_unless_it_is_switched_off() {
+        for (more, wanted) in [
+            ("", true),
+            ("config.bridgeChannel = {\n    preferSctp: true\n};", true),
+            ("config.bridgeChannel = {\n    preferSctp: false\n};", false),
+            ("config.bridgeChannel.preferSctp = false;", false),
+            ("config.bridgeChannel = { 'preferSctp' : false, };", false),
+            ("// config.bridgeChannel.preferSctp = false;", true),
+            ("config.bridgeChannel.preferSctp = false;\nconfig.bridgeChannel.preferSctp = true;", true),
+            ("config.dontpreferSctp = false;", true),
+        ] {
+            assert_eq!(read(&format!("{DEFAULT}\n{more}")).map(|d| d.prefer_sctp), Ok(wanted), "{more}");
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::style::{Page, Tone};
 use super::table::{bare, fix, hanging};
 use super::words::{self, clean};
 use crate::domain::ladder::{Climb, Climbed, Rung};
-use crate::domain::meeting::Weight;
+use crate::domain::meeting::{Stage, Weight};
+use crate::domain::ramp::Ramp;
 use crate::domain::rehearsal::Grade;
 use crate::event::{Part, Probe, Rehearsal, Told};
 
@@ -23,6 +24,9 @@ pub(super) fn probe(of: &Probe, page: &Page) -> String {
     fix(&mut table, &[13, 10]);
     out += &table.trim_fmt();
     out.push('\n');
+    if let Some(ramp) = &of.proof.ramp {
+        out += &climbed(ramp, page);
+    }
     for told in of.finding.iter().chain(&of.warnings) {
         out += &finding(told, page);
     }
@@ -34,8 +38,23 @@ pub(super) fn probe(of: &Probe, page: &Page) -> String {
     out
 }
 
+/// The steps of a growing load, and what they amount to.
+fn climbed(ramp: &Ramp, page: &Page) -> String {
+    let mut table = bare(page);
+    for step in &ramp.steps {
+        let people = format!("{} participants", step.participants);
+        table.add_row(Row::from(vec![Cell::new(people), Cell::new(step.figures())]));
+    }
+    fix(&mut table, &[17]);
+    let tone = if ramp.good().is_some() { Tone::Good } else { Tone::Bad };
+    format!("\n{}\n\n{}\n", table.trim_fmt(), page.style.paint(tone, &words::sentence(&clean(&ramp.sentence()))))
+}
+
 fn headline(of: &Probe) -> (Tone, &'static str) {
     match of.finding.as_ref().map(|told| told.weight) {
+        Some(Weight::Failure) if of.finding.iter().all(|told| told.finding.stage == Stage::Channel) => {
+            (Tone::Bad, "people hear each other, cameras stay black")
+        }
         None if of.warnings.is_empty() => (Tone::Good, "a meeting works"),
         None | Some(Weight::Warning) => (Tone::Warning, "a meeting works, with a warning"),
         Some(Weight::NotApplicable) => (Tone::Warning, "whether a meeting works cannot be told"),

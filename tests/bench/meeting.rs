@@ -97,7 +97,7 @@ async fn a_probe(emulator: &Emulator) {
 
 /// 50 people in rooms of two, all of whom speak for half a minute.
 async fn a_crowd(emulator: &Emulator) {
-    let load = Load { participants: 50, room_size: 2, lasting: Duration::from_secs(30), max_loss: 100.0 };
+    let load = Load { participants: 50, room_size: 2, lasting: Duration::from_secs(30), video: false, max_loss: 100.0 };
     let mut ask = emulator.ask().under(&load);
     ask.limits.join_spacing = Duration::from_millis(40);
     let before = (used("self").0, used(&emulator.id()).0);

@@ -1,7 +1,9 @@
 //! The proof of a meeting, against the emulated Jitsi.
 
+mod channel;
 mod ending;
 mod faults;
 mod load;
 mod proof;
+mod ramp;
 mod support;

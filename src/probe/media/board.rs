@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::tally::Tally;
 use crate::domain::finding::Finding;
-use crate::domain::meeting::{Passed, Reached, Secured};
+use crate::domain::meeting::{Channeled, Medium, Passed, Reached, Secured};
 
 /// Shared by all participants; each writes its own part.
 pub(super) struct Board {
@@ -25,11 +25,25 @@ pub(super) struct Shared {
     pub window: Option<Window>,
     generation: u32,
     pub tally: Tally,
+    /// The same for cameras.
+    pub video: Tally,
     pub stages: Vec<Passed>,
     pub left_out: Vec<String>,
     pub reached: Vec<Reached>,
     pub secured: Vec<Secured>,
+    pub channels: Vec<Channeled>,
+    /// Why channels do not serve; the media is proven all the same.
+    pub channel_faults: Vec<Finding>,
     pub warnings: Vec<Finding>,
+}
+
+impl Shared {
+    pub(super) fn tally_of(&mut self, medium: Medium) -> &mut Tally {
+        match medium {
+            Medium::Audio => &mut self.tally,
+            Medium::Video => &mut self.video,
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -38,6 +52,8 @@ pub(super) struct SeatState {
     pub in_room: bool,
     pub invited: bool,
     pub connected: bool,
+    /// Its channel has been answered, has failed, or there is none.
+    pub channel_settled: bool,
     /// Whether anybody speaks to this one.
     pub listens: bool,
     pub heard_all: bool,
@@ -104,6 +120,7 @@ impl Board {
             if s.window.is_none() && s.seats.iter().all(|seat| seat.connected) {
                 s.window = Some(Window { start: Instant::now() + settle, generation: s.generation });
                 s.tally.begin();
+                s.video.begin();
                 s.seats.iter_mut().for_each(|seat| seat.heard_all = false);
             }
         });

@@ -10,14 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::ask::Ask;
 use super::board::Board;
+use super::channel;
 use super::discovery::discover;
+use super::gauge::Gauge;
 use super::plan::{Place, label, places};
-use super::report::Report;
+use super::report::{Counts, Report};
 use super::session::Session;
 use super::verdict;
 use crate::clock::Clock;
 use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Proof, Stage};
+use crate::domain::meeting::{Medium, Proof, Stage};
 use crate::probe::meeting::{Names, redact};
 use crate::probe::xmpp::tls::Door;
 use crate::world::{Net, Trust};
@@ -41,18 +43,13 @@ pub async fn prove(
 ) -> Proof {
     let began = Instant::now();
     let door = Door { net, trust, clock, host: &ask.host, port: ask.https_port, addresses: &[] };
-    let found = tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(Finding::new(Code::Interrupted).during(Stage::Connect)),
-        found = timeout(ask.limits.connect, find(door, ask)) => {
-            found.unwrap_or_else(|_| Err(Finding::new(Code::WebUnreachable).detail("no answer in time")))
-        }
-    };
-    let mut proof = match found {
+    let gauge = Gauge::new(net);
+    let mut proof = match find(door, ask, stop).await {
         Err(finding) => Proof { finding: Some(finding), ..Proof::default() },
-        Ok((addresses, names)) => {
-            let places = places(ask, &names, rng);
-            hold(Door { addresses: &addresses, ..door }, ask, &places, stop, &progress).await
+        Ok(found) => {
+            let places = places(ask, &found.names, rng);
+            let hold = Hold::behind(door, &found, &gauge);
+            hold.meeting(ask, &places, stop, &progress).await
         }
     };
     judge(&mut proof, ask);
@@ -61,8 +58,24 @@ pub async fn prove(
     proof
 }
 
-/// Where to connect to, and the deployment's names.
-async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names), Finding> {
+/// Where to connect to, and what the deployment says about itself.
+pub(super) struct Found {
+    addresses: Vec<IpAddr>,
+    pub(super) names: Names,
+    prefer_sctp: bool,
+}
+
+pub(super) async fn find(door: Door<'_>, ask: &Ask, stop: &CancellationToken) -> Result<Found, Finding> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(Finding::new(Code::Interrupted).during(Stage::Connect)),
+        found = timeout(ask.limits.connect, look_up(door, ask)) => {
+            found.unwrap_or_else(|_| Err(Finding::new(Code::WebUnreachable).detail("no answer in time")))
+        }
+    }
+}
+
+async fn look_up(door: Door<'_>, ask: &Ask) -> Result<Found, Finding> {
     let addresses = if ask.addresses.is_empty() {
         let unresolved = |error: crate::world::NetError| Finding::new(Code::NameUnresolved).detail(error.to_string());
         door.net.resolve(&ask.host).await.map_err(unresolved)?
@@ -72,24 +85,60 @@ async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names), Finding
     if addresses.is_empty() {
         return Err(Finding::new(Code::NameUnresolved).detail(ask.host.to_string()));
     }
-    let names = match &ask.names {
-        Some(names) => names.clone(),
-        None => discover(&Door { addresses: &addresses, ..door }).await?.names,
+    let (names, prefer_sctp) = match &ask.names {
+        Some(names) => (names.clone(), true),
+        None => {
+            let said = discover(&Door { addresses: &addresses, ..door }).await?;
+            (said.names, said.prefer_sctp)
+        }
     };
-    Ok((addresses, names))
+    Ok(Found { addresses, names, prefer_sctp })
+}
+
+/// What every meeting of a run has in common.
+#[derive(Clone, Copy)]
+pub(super) struct Hold<'a> {
+    door: Door<'a>,
+    prefer_sctp: bool,
+    gauge: &'a Gauge<'a>,
+    counts: Counts,
+}
+
+impl<'a> Hold<'a> {
+    pub(super) fn behind(door: Door<'a>, found: &'a Found, gauge: &'a Gauge<'a>) -> Self {
+        let door = Door { addresses: &found.addresses, ..door };
+        Self { door, prefer_sctp: found.prefer_sctp, gauge, counts: Counts::Streams }
+    }
+
+    /// The same, counted in another way.
+    pub(super) fn counting(self, counts: Counts) -> Self {
+        Self { counts, ..self }
+    }
+
+    /// Everybody in, media across, everybody out.
+    pub(super) async fn meeting(
+        &self,
+        ask: &Ask,
+        places: &[Place],
+        stop: &CancellationToken,
+        progress: &(dyn Fn(Stage) + Sync),
+    ) -> Proof {
+        hold(self, ask, places, stop, progress).await
+    }
 }
 
 async fn hold(
-    door: Door<'_>,
+    of: &Hold<'_>,
     ask: &Ask,
     places: &[Place],
     stop: &CancellationToken,
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Proof {
     let board = Board::new(places.iter().map(|place| !place.speakers.is_empty()));
-    let report = Report { board: &board, progress, seats: places.len() };
+    let (gauge, counts) = (of.gauge, of.counts);
+    let report = Report { board: &board, progress, seats: places.len(), gauge, counts };
     let abandon = stop.child_token();
-    let session = Session { door, ask, report: &report, abandon: &abandon };
+    let session = Session { door: of.door, ask, report: &report, prefer_sctp: of.prefer_sctp, abandon: &abandon };
     let everybody = places.iter().map(|place| async {
         let finding = Box::pin(session.attend(place)).await;
         (Instant::now(), finding)
@@ -105,7 +154,8 @@ async fn hold(
             (meeting.await, true)
         }
     };
-    let mut proof = gather(&board, places);
+    let mut proof = gather(&board, places, counts);
+    proof.sender = board.look().window.map(|_| gauge.sender());
     let first = outcomes.into_iter().filter_map(|(at, f)| Some((at, f?))).min_by_key(|(at, _)| *at);
     let stage = proof.stages.iter().map(|p| p.stage).filter(|s| *s != Stage::Leave).max().unwrap_or(Stage::Connect);
     proof.finding = match first {
@@ -127,7 +177,7 @@ fn one_sided(finding: Finding, board: &Board) -> Finding {
     finding
 }
 
-fn gather(board: &Board, places: &[Place]) -> Proof {
+fn gather(board: &Board, places: &[Place], counts: Counts) -> Proof {
     let shared = board.look();
     let unique = |mut list: Vec<String>| {
         list.sort_unstable();
@@ -135,29 +185,40 @@ fn gather(board: &Board, places: &[Place]) -> Proof {
         list
     };
     let mut warnings = shared.warnings.clone();
+    warnings.extend(channel::verdict(&shared.channel_faults));
     warnings.sort_by_key(|w| w.code);
     warnings.dedup_by(|a, b| a.code == b.code && a.detail == b.detail);
-    let spoken = shared.window.is_some();
-    let pairs = places.iter().flat_map(|place| place.speakers.iter().map(|from| (*from, place.index)));
+    let spoken = shared.window.is_some() && counts == Counts::Streams;
+    let pairs = || places.iter().flat_map(|place| place.speakers.iter().map(|from| (*from, place.index)));
+    let mut flows = Vec::new();
+    if spoken {
+        flows.extend(pairs().map(|(from, to)| shared.tally.flow(Medium::Audio, from, to, label)));
+        let filmed = pairs().filter(|(from, _)| places[*from].video.is_some());
+        flows.extend(filmed.map(|(from, to)| shared.video.flow(Medium::Video, from, to, label)));
+    }
     Proof {
         room: places.first().map(|place| place.seat.room.clone()).unwrap_or_default(),
         stages: shared.stages.clone(),
         left_out: unique(shared.left_out.clone()),
         reached: shared.reached.clone(),
         secured: shared.secured.clone(),
-        flows: pairs.filter(|_| spoken).map(|(from, to)| shared.tally.flow(from, to, label)).collect(),
+        channels: shared.channels.clone(),
+        flows,
         warnings,
         ..Proof::default()
     }
 }
 
 /// Adds what the figures mean, and takes secrets out of the evidence.
-fn judge(proof: &mut Proof, ask: &Ask) {
+pub(super) fn judge(proof: &mut Proof, ask: &Ask) {
     if proof.finding.is_none() {
         match verdict::of_flows(&proof.flows, &ask.thresholds) {
             Ok(warning) => proof.warnings.extend(warning),
-            Err(finding) => proof.finding = Some(finding),
+            Err(finding) => proof.finding = Some(verdict::of_sender(finding, proof.sender)),
         }
+    }
+    if proof.finding.is_none() {
+        proof.finding = verdict::of_channel(&mut proof.warnings);
     }
     proof.warnings.extend(verdict::of_round_trips(proof, ask.thresholds.round_trip_warning));
     for finding in proof.finding.iter_mut().chain(&mut proof.warnings) {

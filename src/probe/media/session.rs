@@ -1,5 +1,6 @@
 //! One participant's run, from the door to the farewell.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
@@ -7,6 +8,7 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Ask;
+use super::channel::{Channel, WebSocket};
 use super::plan::{Place, credentials};
 use super::reach::{self, Question};
 use super::report::Report;
@@ -14,8 +16,8 @@ use super::seat::{Halt, Seat};
 use super::talk::Talk;
 use super::{peer, verdict};
 use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Answer, Reached, Stage};
-use crate::probe::meeting::{Offer, candidates};
+use crate::domain::meeting::{Answer, Carrier, Reached, Stage};
+use crate::probe::meeting::{Offer, candidates, offer};
 use crate::probe::xmpp::tls::Door;
 
 /// What all participants of a run share.
@@ -23,6 +25,8 @@ pub(super) struct Session<'a> {
     pub door: Door<'a>,
     pub ask: &'a Ask,
     pub report: &'a Report<'a>,
+    /// Which bridge channel the deployment's `config.js` prefers.
+    pub prefer_sctp: bool,
     /// Everybody leaves when this is cancelled.
     pub abandon: &'a CancellationToken,
 }
@@ -86,21 +90,49 @@ impl Session<'_> {
             .map_err(|error| Finding::new(Code::NoRoute).during(Stage::Secure).detail(error.to_string()))?;
         let same_family = |r: &&Reached| r.address.is_ipv4() == first.is_ipv4();
         let remotes: Vec<_> = reached.iter().filter(same_family).map(|r| r.address).collect();
+        let video = match (place.video, offer.vp8) {
+            (None, _) => None,
+            (Some(ssrc), Some(vp8)) => Some((vp8, ssrc)),
+            (Some(_), None) => return Err(Finding::new(Code::VideoNotOffered).into()),
+        };
         let mut peer = peer::Peer::new(&peer::Line {
             offer,
             local: socket.local(),
             credentials: ours,
             role: self.ask.dtls,
             ssrc: place.ssrc,
+            video,
             others: &place.others,
+            cameras: &place.cameras,
             remotes: &remotes,
             now: tokio::time::Instant::now().into_std(),
         })?;
         seat.accept(&peer.answering(self.ask.dtls)).await?;
-        let talk = Talk { report: self.report, limits: &self.ask.limits, place, socket: &*socket, peer };
-        Box::pin(seat.attend(talk.run())).await??;
+        let chosen = offer.channels.choose(self.prefer_sctp);
+        self.report.board.tell(|s| s.seats[place.index].channel_settled = chosen.is_none());
+        if chosen.is_none() {
+            self.report.board.note(|s| s.warnings.push(Finding::new(Code::ChannelNotOffered)));
+        }
+        let (report, limits) = (self.report, &self.ask.limits);
+        let sctp = chosen == Some(offer::Channel::Sctp);
+        let talk = Talk { report, limits, place, socket: &*socket, peer, sctp, channel: None };
+        let both = async {
+            tokio::select! {
+                biased;
+                done = talk.run() => done,
+                never = self.beside(place, chosen) => match never {},
+            }
+        };
+        Box::pin(seat.attend(both)).await??;
         self.report.passed(place, Stage::Media);
         Ok(())
+    }
+
+    /// The bridge channel, when it is a connection of its own.
+    async fn beside(&self, place: &Place, chosen: Option<offer::Channel<'_>>) -> Infallible {
+        let Some(offer::Channel::WebSocket(url)) = chosen else { return std::future::pending().await };
+        let mut channel = Channel::opening(self.report, place, Carrier::WebSocket, self.ask.limits.channel);
+        WebSocket { door: self.door, url }.converse(&mut channel).await
     }
 
     /// L1, to all addresses at once.

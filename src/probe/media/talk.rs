@@ -8,12 +8,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ask::Limits;
 use super::board::{Shared, Window};
+use super::channel::Channel;
 use super::peer::{Peer, Said};
 use super::plan::Place;
-use super::report::Report;
+use super::report::{Counts, Report};
 use super::tally::{Stamp, WARM_UP};
+use super::video;
 use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Secured, Stage};
+use crate::domain::meeting::{Carrier, Medium, Secured, Stage};
 use crate::world::{Datagrams, NetError};
 
 /// Between two looks at the peer's clock.
@@ -30,6 +32,10 @@ pub(super) struct Talk<'a> {
     pub place: &'a Place,
     pub socket: &'a dyn Datagrams,
     pub peer: Peer,
+    /// Whether the bridge channel goes beside the media.
+    pub sctp: bool,
+    /// That channel, once it is being opened.
+    pub channel: Option<Channel<'a>>,
 }
 
 /// How far a conversation is.
@@ -42,6 +48,12 @@ struct Progress {
     ticked: Option<Instant>,
     window: Option<Window>,
     spoken: u32,
+    /// Packets of video that have been sent.
+    filmed: u32,
+    /// Somebody has asked for a key frame.
+    key_wanted: bool,
+    /// We have hung up.
+    over: bool,
     strays: u32,
     errors: u32,
 }
@@ -57,8 +69,7 @@ impl Talk<'_> {
             if self.is_over(&mut changes, &mut progress) {
                 break;
             }
-            let speaking = self.speak_if_due(&mut progress);
-            if speaking {
+            if self.speak_if_due(&mut progress) || self.film_if_due(&mut progress) {
                 continue;
             }
             let wake = self.wake(&progress, timeout)?;
@@ -68,6 +79,9 @@ impl Talk<'_> {
                     let now = Instant::now();
                     progress.ticked = Some(now);
                     self.peer.time_is(now.into_std())?;
+                    if let Some(channel) = self.channel.as_mut().filter(|c| c.deadline().is_some_and(|at| at <= now)) {
+                        channel.too_late();
+                    }
                 }
                 _ = changes.changed() => {}
                 received = self.socket.receive(&mut buffer) => match received {
@@ -76,6 +90,7 @@ impl Talk<'_> {
                 },
             }
         }
+        progress.over = true;
         self.peer.close();
         self.drain(&mut progress).await.map(|_| ()).or(Ok(()))
     }
@@ -97,14 +112,25 @@ impl Talk<'_> {
                     progress.secure.get_or_insert_with(Instant::now);
                     self.report.passed(self.place, Stage::Secure);
                     self.report.board.connected(self.place.index, self.limits.settle);
+                    if self.sctp && self.channel.is_none() {
+                        let limit = self.limits.channel;
+                        self.channel = Some(Channel::opening(self.report, self.place, Carrier::Sctp, limit));
+                        self.peer.open_channel();
+                    }
                 }
-                Said::Packet(payload) => self.hear(&payload),
+                Said::ChannelOpen => self.greet(),
+                Said::ChannelText(text) => self.channel.iter_mut().for_each(|channel| channel.hear(&text)),
+                Said::ChannelClosed => self.channel.iter_mut().for_each(|channel| channel.refused("it was closed")),
+                Said::KeyWanted => progress.key_wanted = true,
+                Said::Packet(payload) => self.hear(Stamp::read(&payload), Medium::Audio),
+                Said::Picture(payload) => self.hear(video::stamp(&payload), Medium::Video),
                 Said::Pair { local, remote, round_trip } => self.note_pair(progress, local, remote, round_trip),
                 Said::RoundTrip(time) => {
                     let time = rounded(time);
                     self.report.board.note(|s| s.tally.round_trip(self.place.index, time));
                 }
-                Said::Over | Said::Nothing => {}
+                Said::Over => self.association_lost(progress)?,
+                Said::Nothing => {}
             }
         }
     }
@@ -121,19 +147,43 @@ impl Talk<'_> {
         Ok(())
     }
 
-    fn hear(&self, payload: &[u8]) {
+    fn greet(&mut self) {
+        let Some(channel) = &mut self.channel else { return };
+        if !channel.greeting().all(|text| self.peer.tell(text)) {
+            channel.refused("it takes no message");
+        }
+    }
+
+    /// The other side has ended it all: with the association of the data channel the media ends too.
+    fn association_lost(&mut self, progress: &Progress) -> Result<(), Finding> {
+        match &mut self.channel {
+            Some(channel) if !progress.over && !channel.is_settled() => {
+                Err(channel.broken("the bridge has aborted the association"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn hear(&self, stamp: Option<Stamp>, medium: Medium) {
         let now = Instant::now();
-        let Some(stamp) = Stamp::read(payload) else { return };
+        let Some(stamp) = stamp else { return };
         let from = usize::from(stamp.seat);
         let window = self.report.board.look().window;
         let current = window.is_some_and(|w| stamp.run == self.run_of(w));
         if !current || !self.place.room.contains(&from) || from == self.place.index {
             return;
         }
+        if let Counts::Steps { from: before } = self.report.counts {
+            return self.report.gauge.heard(before + from, medium, stamp.number);
+        }
         let all = self.packets().saturating_sub(WARM_UP);
+        let pictures = self.place.video.map_or(0, |_| self.parts().saturating_sub(WARM_UP));
+        let to = self.place.index;
         let complete = self.report.board.note(|s| {
-            s.tally.heard(from, self.place.index, stamp.number, now);
-            self.place.speakers.iter().all(|speaker| s.tally.received(*speaker, self.place.index) >= all)
+            s.tally_of(medium).heard(from, to, stamp.number, now);
+            let whole =
+                |speaker: &usize| s.tally.received(*speaker, to) >= all && s.video.received(*speaker, to) >= pictures;
+            self.place.speakers.iter().all(whole)
         });
         if complete {
             self.report.board.tell(|s| s.seats[self.place.index].heard_all = true);
@@ -162,12 +212,14 @@ impl Talk<'_> {
         if shared.window != progress.window {
             progress.window = shared.window;
             progress.spoken = 0;
+            progress.filmed = 0;
         }
         let Some(window) = shared.window else { return false };
         let everybody_done = shared.seats.iter().all(|seat| seat.heard_all || !seat.listens);
         let last_packet = window.start + PACKET_INTERVAL * self.packets();
         let end = last_packet + self.limits.listening;
-        Instant::now() >= end || (everybody_done && Instant::now() >= last_packet && progress.reported)
+        let over = Instant::now() >= end || (everybody_done && Instant::now() >= last_packet && progress.reported);
+        over && shared.seats[self.place.index].channel_settled
     }
 
     fn speak_if_due(&mut self, progress: &mut Progress) -> bool {
@@ -180,11 +232,39 @@ impl Talk<'_> {
         }
         let seat = u16::try_from(self.place.index).unwrap_or(u16::MAX);
         let stamp = Stamp { run: self.run_of(window), seat, number: progress.spoken };
-        self.report.board.note(|s| s.tally.sent(self.place.index, now));
+        self.report.sent(self.place, Medium::Audio, progress.spoken, self.due(window, progress.spoken));
         self.peer.speak(now.into_std(), &stamp.payload());
         progress.spoken += 1;
         progress.ticked = None;
         true
+    }
+
+    fn film_if_due(&mut self, progress: &mut Progress) -> bool {
+        let films = self.place.speaks && self.place.video.is_some() && progress.filmed < self.parts();
+        let Some(window) = progress.window.filter(|_| films) else { return false };
+        let now = Instant::now();
+        if now < self.picture_due(window, progress.filmed) {
+            return false;
+        }
+        let seat = u16::try_from(self.place.index).unwrap_or(u16::MAX);
+        let stamp = Stamp { run: self.run_of(window), seat, number: progress.filmed };
+        let wanted = video::is_first(stamp.number) && std::mem::take(&mut progress.key_wanted);
+        self.report.sent(self.place, Medium::Video, progress.filmed, self.picture_due(window, progress.filmed));
+        self.peer.film(now.into_std(), &video::part(stamp, wanted || video::is_key(video::picture(stamp.number))));
+        progress.filmed += 1;
+        progress.ticked = None;
+        true
+    }
+
+    fn picture_due(&self, window: Window, number: u32) -> Instant {
+        let picture = video::picture(number);
+        window.start + video::PICTURE_INTERVAL * picture + video::PICTURE_INTERVAL.mul_f64(self.place.phase)
+    }
+
+    /// All packets of video in a window.
+    fn parts(&self) -> u32 {
+        let pictures = self.limits.speaking.as_millis() / video::PICTURE_INTERVAL.as_millis();
+        u32::try_from(pictures).unwrap_or(u32::MAX).saturating_mul(video::PARTS)
     }
 
     fn wake(&self, progress: &Progress, timeout: Instant) -> Result<Instant, Finding> {
@@ -201,14 +281,19 @@ impl Talk<'_> {
             let packet = self.due(window, progress.spoken);
             let end = window.start + PACKET_INTERVAL * self.packets();
             match (self.place.speaks && progress.spoken < self.packets(), now < end) {
-                (true, _) => packet,
-                (false, true) => end,
-                (false, false) => end + self.limits.listening,
+                (true, _) => Some(packet),
+                (false, true) => Some(end),
+                // Later than that only the channel is awaited.
+                (false, false) => Some(end + self.limits.listening).filter(|at| *at > now),
             }
         });
+        let films = self.place.speaks && self.place.video.is_some() && progress.filmed < self.parts();
+        let picture = progress.window.filter(|_| films).map(|window| self.picture_due(window, progress.filmed));
+        let channel = self.channel.as_ref().and_then(Channel::deadline);
         // The peer may ask for a time that has passed; time must go on all the same.
         let timeout = if timeout <= now && progress.ticked == Some(now) { now + SHORTEST } else { timeout };
-        Ok([limit.map(|(at, _)| at), next].into_iter().flatten().fold(timeout, Instant::min))
+        let wanted = [limit.map(|(at, _)| at), next.flatten(), picture, channel];
+        Ok(wanted.into_iter().flatten().fold(timeout, Instant::min))
     }
 
     /// When a packet is to be sent; not all participants at once.
@@ -235,6 +320,9 @@ impl Progress {
             ticked: None,
             window: None,
             spoken: 0,
+            filmed: 0,
+            key_wanted: false,
+            over: false,
             strays: 0,
             errors: 0,
         }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::meeting::Flow;
+use crate::domain::meeting::{Flow, Medium};
 
 /// The first packets of a stream are not counted: they meet caches that are still cold.
 pub(super) const WARM_UP: u32 = 25;
 const MAGIC: [u8; 4] = *b"mctl";
 /// The first byte of an Opus packet: a mono CELT frame of 20 ms.
 const TOC: u8 = 0xF8;
-const PAYLOAD: usize = 19;
+/// How long a stamp is.
+pub(super) const STAMP: usize = 19;
 
 /// What is in a packet, so that it can be known when it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn payload(self) -> [u8; PAYLOAD] {
-        let mut payload = [0; PAYLOAD];
+    pub(super) fn payload(self) -> [u8; STAMP] {
+        let mut payload = [0; STAMP];
         payload[0] = TOC;
         payload[1..5].copy_from_slice(&MAGIC);
         payload[5..13].copy_from_slice(&self.run.to_be_bytes());
@@ -105,7 +106,7 @@ impl Tally {
         self.heard.get(&(from, to)).map_or(0, |heard| heard.received)
     }
 
-    pub(super) fn flow(&self, from: usize, to: usize, label: impl Fn(usize) -> String) -> Flow {
+    pub(super) fn flow(&self, medium: Medium, from: usize, to: usize, label: impl Fn(usize) -> String) -> Flow {
         let nothing = Heard::default();
         let heard = self.heard.get(&(from, to)).unwrap_or(&nothing);
         let counted = self.sent.get(&from).map_or(0, |sent| sent.at.len()).saturating_sub(WARM_UP as usize);
@@ -115,6 +116,7 @@ impl Tally {
         Flow {
             from: label(from),
             to: label(to),
+            medium,
             sent,
             received: heard.received,
             lost: sent.saturating_sub(heard.received),
@@ -141,7 +143,7 @@ mod tests {
     fn a_stamp_is_read_back() {
         let stamp = Stamp { run: 0x0123_4567_89ab_cdef, seat: 49, number: 3000 };
         assert_eq!(Stamp::read(&stamp.payload()), Some(stamp));
-        assert_eq!(Stamp::read(&stamp.payload()[..PAYLOAD - 1]), None);
+        assert_eq!(Stamp::read(&stamp.payload()[..STAMP - 1]), None);
         assert_eq!(Stamp::read(&[]), None);
     }
 
@@ -160,12 +162,12 @@ mod tests {
         tally.heard(0, 1, 40, start + ms(5000));
         tally.heard(0, 1, 41, start + ms(5000));
         tally.heard(0, 1, 9999, start);
-        let flow = tally.flow(0, 1, |n| n.to_string());
+        let flow = tally.flow(Medium::Audio, 0, 1, |n| n.to_string());
         assert_eq!((flow.sent, flow.received, flow.lost), (100, 98, 2));
         assert_eq!((flow.reordered, flow.duplicated), (1, 1));
         assert_eq!(flow.transit_median, Some(ms(51)));
         assert!(flow.transit_p95 > flow.transit_median);
         assert!((flow.loss() - 2.0).abs() < 0.001);
-        assert_eq!(tally.flow(1, 0, |n| n.to_string()).transit_median, None);
+        assert_eq!(tally.flow(Medium::Audio, 1, 0, |n| n.to_string()).transit_median, None);
     }
 }

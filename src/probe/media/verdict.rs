@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ask::{Ask, Thresholds};
-use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Answer, Flow, Proof, Reached, Stage};
+use crate::domain::finding::{Code, Finding, Weight};
+use crate::domain::meeting::{Answer, Flow, Medium, Proof, Reached, Stage};
+use crate::domain::ramp::Sender;
 use crate::probe::meeting::{Policy, Sorted};
 
 /// Whether there is an address to try.
@@ -83,17 +84,34 @@ fn unexpected(reached: &[Reached], expected: &[IpAddr]) -> Option<Finding> {
 
 /// L3: the worst stream decides.
 pub(super) fn of_flows(flows: &[Flow], thresholds: &Thresholds) -> Result<Option<Finding>, Finding> {
-    if let Some(dead) = flows.iter().find(|flow| flow.received == 0) {
-        return Err(Finding::new(Code::NoMedia).detail(format!("{} to {}: {} sent", dead.from, dead.to, dead.sent)));
+    // Audio comes first: without it, a missing picture is no news.
+    if let Some(dead) = flows.iter().filter(|flow| flow.received == 0).min_by_key(|flow| flow.medium == Medium::Video) {
+        let code = if dead.medium == Medium::Video { Code::NoVideo } else { Code::NoMedia };
+        return Err(Finding::new(code).detail(format!("{} to {}: {} sent", dead.from, dead.to, dead.sent)));
     }
     let Some(worst) = flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss())) else { return Ok(None) };
-    let detail =
-        format!("{} to {}: {} of {} lost, {:.1} %", worst.from, worst.to, worst.lost, worst.sent, worst.loss());
+    let medium = if worst.medium == Medium::Video { "video, " } else { "" };
+    let lost = format!("{} of {} lost, {:.1} %", worst.lost, worst.sent, worst.loss());
+    let detail = format!("{medium}{} to {}: {lost}", worst.from, worst.to);
     match worst.loss() {
         loss if loss > thresholds.loss_failure => Err(Finding::new(Code::MediaLossy).detail(detail)),
         loss if loss > thresholds.loss_warning => Ok(Some(Finding::new(Code::MediaSomeLoss).detail(detail))),
         _ => Ok(None),
     }
+}
+
+/// What the machine that sends cannot do is not said of the bridge.
+pub(super) fn of_sender(finding: Finding, sender: Option<Sender>) -> Finding {
+    match sender.filter(Sender::is_at_its_limit) {
+        Some(sender) => Finding::new(Code::SenderLimit).detail(format!("{finding}; {}", sender.words())),
+        None => finding,
+    }
+}
+
+/// What is wrong with the bridge channel; as long as nothing worse is, it is the finding.
+pub(super) fn of_channel(warnings: &mut Vec<Finding>) -> Option<Finding> {
+    let at = warnings.iter().position(|w| w.stage == Stage::Channel && w.weight() != Weight::Warning)?;
+    Some(warnings.remove(at))
 }
 
 /// The longest round trip, when it is long. RTCP's is left aside: it holds the peers' own dawdling.

@@ -53,6 +53,7 @@ pub enum Story {
     RoomLimit,
     BridgeRestartsMidway,
     OldRelease,
+    ChannelRefused,
     TokenExpired,
     WrongAccount,
     Denied,
@@ -69,7 +70,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -110,6 +111,7 @@ impl Story {
         Self::RoomLimit,
         Self::BridgeRestartsMidway,
         Self::OldRelease,
+        Self::ChannelRefused,
         Self::TokenExpired,
         Self::WrongAccount,
         Self::Denied,
@@ -180,6 +182,7 @@ impl Story {
             Self::RoomLimit => ("room-limit", "rooms take one participant only"),
             Self::BridgeRestartsMidway => ("bridge-restarts-midway", "the bridge restarts in the middle of a meeting"),
             Self::OldRelease => ("old-release", "a release of before August 2026, whose bridge offers a WebSocket"),
+            Self::ChannelRefused => ("channel-refused", "the bridge offers a WebSocket as its channel, and refuses it"),
             Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
@@ -242,6 +245,7 @@ impl Story {
             | Self::RoomLimit
             | Self::BridgeRestartsMidway
             | Self::OldRelease
+            | Self::ChannelRefused
             | Self::Denied => model.has_been_running(),
             Self::Standby
             | Self::SlowStart

@@ -1,5 +1,6 @@
 //! The bridge: one UDP port, behind it the endpoints.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -20,11 +21,18 @@ pub(super) struct Bridge {
     /// An address stays with the first endpoint it has talked to.
     pinned: BTreeMap<SocketAddr, u64>,
     media_seen: bool,
+    /// When the first endpoint is due; `None`: to be looked up. Everybody who waits asks for it, at every event.
+    earliest: Cell<Option<Option<Instant>>>,
 }
 
 impl Bridge {
     pub(super) fn next_event(&self) -> Option<Instant> {
-        self.endpoints.values().filter_map(|e| e.next).min()
+        if let Some(earliest) = self.earliest.get() {
+            return earliest;
+        }
+        let earliest = self.endpoints.values().filter_map(|e| e.next).min();
+        self.earliest.set(Some(earliest));
+        earliest
     }
 
     fn find(&self, room: &str, id: &str) -> Option<u64> {
@@ -39,6 +47,7 @@ impl State {
         let endpoint = Endpoint::allocate(nick, room, credentials, &self.setup, now);
         let key = self.number();
         self.bridge.endpoints.insert(key, endpoint);
+        self.bridge.earliest.set(None);
         key
     }
 
@@ -50,6 +59,7 @@ impl State {
     pub(super) fn expire(&mut self, room: &str, nick: &str) {
         while let Some(key) = self.bridge.find(room, nick) {
             self.bridge.endpoints.remove(&key);
+            self.bridge.earliest.set(None);
             self.bridge.pinned.retain(|_, pinned| *pinned != key);
         }
     }
@@ -91,7 +101,7 @@ impl State {
         } else {
             let pwd = if wrong_password { "another-password-entirely" } else { &endpoint.pwd };
             let answer = check_answer(datagram, pwd, from);
-            Given { datagrams: answer.into_iter().map(|a| (from, a)).collect(), packets: Vec::new() }
+            Given { datagrams: answer.into_iter().map(|a| (from, a)).collect(), ..Given::default() }
         };
         self.give(key, Some(given), now);
     }
@@ -103,7 +113,8 @@ impl State {
     }
 
     /// Sends what an endpoint gives out, and forwards its packets.
-    fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
+    pub(super) fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
+        self.bridge.earliest.set(None);
         let Some(given) = given else { return };
         let door = self.bridge.endpoints.get(&key).map(|e| e.door);
         for (to, datagram) in given.datagrams {
@@ -111,14 +122,19 @@ impl State {
                 self.answer(door, to, datagram, now);
             }
         }
+        for heard in given.heard {
+            self.channel_heard(key, heard, now);
+        }
         for packet in given.packets {
             self.media_seen(now);
             let Some(sender) = self.bridge.endpoints.get_mut(&key) else { continue };
             if !sender.lets_through(&packet) || self.setup.faults.forwarding_off {
                 continue;
             }
-            let room = sender.room.clone();
+            let (room, is_video) = (sender.room.clone(), sender.is_video(&packet));
             let others = self.bridge.endpoints.iter().filter(|(k, e)| **k != key && e.room == room && e.connected);
+            // Nobody is sent video that nobody has asked for.
+            let others = others.filter(|(_, e)| e.wants_video || !is_video);
             for other in others.map(|(k, _)| *k).collect::<Vec<_>>() {
                 let given = self.bridge.endpoints.get_mut(&other).map(|e| e.forward(&packet, now));
                 self.give(other, given, now);

@@ -19,7 +19,7 @@ pub(super) struct Room {
     pub(super) asked: BTreeMap<String, Asked>,
     pub(super) no_bridge: bool,
     /// Capabilities that are known by their hash.
-    pub(super) known_hashes: Vec<String>,
+    pub(super) known_hashes: BTreeMap<String, Vec<String>>,
 }
 
 pub(super) struct Occupant {

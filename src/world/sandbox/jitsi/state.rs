@@ -185,7 +185,8 @@ impl State {
         if faults.blocked_out || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        match self.way() {
+        let slow = if matches!(datagram.first(), Some(128..=191)) { self.slowness() } else { Duration::ZERO };
+        match self.way() + slow {
             Duration::ZERO => self.bring(from, to, datagram),
             way => self.later(now + way, Timer::Return { from, to, datagram }),
         }
@@ -196,6 +197,13 @@ impl State {
         let (delay, jitter) = (self.setup.faults.delay, self.setup.faults.jitter);
         let delay = if self.real_network { delay } else { delay + self.setup.way };
         if jitter.is_zero() { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
+    }
+
+    /// How long the bridge takes over a packet when more people are there than it can serve.
+    fn slowness(&self) -> Duration {
+        let limit = self.setup.faults.slow_above.unwrap_or(usize::MAX);
+        let beyond = self.bridge.endpoints.len().saturating_sub(limit);
+        Duration::from_millis(2) * u32::try_from(beyond).unwrap_or(u32::MAX)
     }
 
     fn bring(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
