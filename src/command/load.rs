@@ -46,6 +46,12 @@ impl Args {
         self.max_loss
     }
 
+    /// How much longer a meeting takes for it.
+    pub(super) fn takes(&self) -> Duration {
+        const EACH: Duration = Duration::from_secs(1);
+        self.load().map_or(SHORT, |load| load.lasting + EACH * u32::from(load.participants))
+    }
+
     /// What was asked for; `None` when a meeting of two is enough.
     pub(super) fn load(&self) -> Option<Load> {
         let Self { participants, room_size, lasting, video, max_loss } = self;

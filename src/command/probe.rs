@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use super::{Visit, load, token};
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
 use crate::domain::name::Host;
-use crate::domain::ramp::{Ramp, Step};
+use crate::domain::ramp::Step;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Events, Probe};
 use crate::probe::media::{Ask, chance, climb, prove};
@@ -70,40 +68,31 @@ pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let ask = args.ask(&door, visit)?;
     let street = &visit.street;
     let mut chance = chance(street.seed, &street.clock);
-    let stop = visit.stop.child_token();
-    let (net, trust, clock) = (street.net.as_ref(), &street.trust, &street.clock);
-    let mut proving: Pin<Box<dyn Future<Output = Proof> + Send>> = if args.ramp {
-        let tell = |step: &Step| visit.say.note(format!("{} participants: {}", step.participants, step.figures()));
-        Box::pin(climb(net, trust, clock, &ask, &mut chance, &stop, tell))
+    visit.say.awaited().first_answer(door.url());
+    let (net, trust, clock, stop) = (street.net.as_ref(), &street.trust, &street.clock, &visit.stop);
+    let proving: Pin<Box<dyn Future<Output = Proof> + Send>> = if args.ramp {
+        let tell = |step: &Step| {
+            visit.say.awaited().next(format!("what the bridge does with more than {} participants", step.participants));
+            visit.say.note(format!("{} participants: {}", step.participants, step.figures()));
+        };
+        Box::pin(climb(net, trust, clock, &ask, &mut chance, stop, tell))
     } else {
-        Box::pin(prove(net, trust, clock, &ask, &mut chance, &stop, |stage| tell(&visit.say, stage, &ask)))
+        Box::pin(prove(net, trust, clock, &ask, &mut chance, stop, |stage| tell(&visit.say, stage, &ask)))
     };
-    let limit = visit.timeout.unwrap_or(if args.ramp { RAMP_LIMIT } else { Duration::MAX });
-    let (proof, late) = tokio::select! {
-        biased;
-        proof = &mut proving => (proof, false),
-        () = sleep(limit) => {
-            stop.cancel();
-            (proving.await, true)
-        }
-    };
-    conclude(proof, &door, late.then_some(limit), visit)
+    conclude(proving.await, &door, visit)
 }
 
-fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) -> Result<Outcome, Failure> {
+fn conclude(proof: Proof, door: &Door, visit: &Visit) -> Result<Outcome, Failure> {
     if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
-        let stage = finding.stage.name();
         if let Some(ramp) = &proof.ramp {
-            return Err(cut_short(ramp, late));
+            // A ramp that was not played to its end has shown something all the same.
+            return Err(Failure::new(Kind::Interrupted, "interrupted before the ramp was over")
+                .because(format!("{}; all rooms have been left", ramp.sentence()))
+                .next("run it again with a longer `--timeout`, a shorter `--for` or fewer `--participants`"));
         }
-        return Err(match late {
-            None => Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
-                .because(format!("it had come as far as {stage}; the room has been left"))
-                .next("run the same command again; nothing was changed"),
-            Some(limit) => Failure::new(Kind::TimedOut, format!("no proof of a meeting within {} s", limit.as_secs()))
-                .because(format!("it had come as far as {stage}; the room has been left"))
-                .next("run it again with a longer `--timeout`"),
-        });
+        return Err(Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
+            .because(format!("it had come as far as {}; the room has been left", finding.stage.name()))
+            .next("run the same command again; nothing was changed"));
     }
     let outcome = match proof.finding.as_ref().map(Finding::weight) {
         None | Some(Weight::Warning) => Outcome::Done,
@@ -114,18 +103,14 @@ fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) ->
     Ok(outcome)
 }
 
-/// A ramp that was not played to its end has shown something all the same.
-fn cut_short(ramp: &Ramp, late: Option<Duration>) -> Failure {
-    let failure = match late {
-        None => Failure::new(Kind::Interrupted, "interrupted before the ramp had shown a limit"),
-        Some(limit) => Failure::new(Kind::TimedOut, format!("the ramp was not over within {} s", limit.as_secs())),
-    };
-    failure
-        .because(format!("{}; all rooms have been left", ramp.sentence()))
-        .next("run it again with a longer `--timeout`, a shorter `--for` or fewer `--participants`")
-}
+/// To find the deployment, enter a room and connect.
+const LIMIT: Duration = Duration::from_mins(1);
 
 impl Args {
+    pub(super) fn limit(&self) -> Duration {
+        if self.ramp { RAMP_LIMIT } else { LIMIT + self.load.takes() }
+    }
+
     fn ask(&self, door: &Door, visit: &Visit) -> Result<Ask, Failure> {
         let token = token::token(self.token_file.as_deref(), &visit.environment)?;
         let ask =
@@ -144,6 +129,7 @@ impl Args {
 
 /// Says how far everybody has come, where people wait for it.
 fn tell(say: &Events, stage: Stage, ask: &Ask) {
+    say.awaited().next(format!("a proof of a meeting, which has come as far as {}", stage.name()));
     let all = ask.seats();
     let news = match stage {
         Stage::Join => format!("{all} participants have joined"),

@@ -44,12 +44,12 @@ pub fn read(script: &str) -> Result<Deployment, BadConfig> {
 /// `config.bridgeChannel = { preferSctp: … };` or `config.bridgeChannel.preferSctp = …;`: on, unless it is switched off.
 fn prefers_sctp(script: &str) -> bool {
     let code = script.lines().map(|line| line.split("//").next().unwrap_or_default());
-    let settings = code.filter_map(|line| {
+    let mut settings = code.filter_map(|line| {
         let (before, after) = line.split_once("preferSctp")?;
         let value = after.trim_start_matches(['"', '\'', ' ']).strip_prefix([':', '='])?.trim_start();
         (!before.ends_with(|c: char| c.is_alphanumeric() || c == '_')).then(|| value.starts_with("false"))
     });
-    !settings.last().unwrap_or(false)
+    !settings.next_back().unwrap_or(false)
 }
 
 fn domain(script: &str, name: &'static str) -> Result<Option<String>, BadConfig> {

@@ -125,11 +125,7 @@ async fn a_crowd(emulator: &Emulator, crowd: Crowd) {
     let (sent, lost) = (sum(|f| f.sent), sum(|f| f.lost));
     let p95 = proof.flows.iter().filter_map(|f| f.transit_p95).max().unwrap_or_default();
     let share = |cpu: Duration| cpu.as_secs_f64() / proof.took.as_secs_f64();
-    println!(
-        "{who}, {} streams, {sent} packets counted, {:.1} s",
-        proof.flows.len(),
-        proof.took.as_secs_f64()
-    );
+    println!("{who}, {} streams, {sent} packets counted, {:.1} s", proof.flows.len(), proof.took.as_secs_f64());
     let own = f64::from(lost.saturating_sub(dropped)) * 100.0 / f64::from(sent);
     show(&format!("{who}: own loss, in percent"), own, 0.0, "%");
     show(&format!("{who}: cores of the probe"), share(ours.0.saturating_sub(before.0)), 1.0, "");

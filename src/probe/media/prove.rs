@@ -85,12 +85,11 @@ async fn look_up(door: Door<'_>, ask: &Ask) -> Result<Found, Finding> {
     if addresses.is_empty() {
         return Err(Finding::new(Code::NameUnresolved).detail(ask.host.to_string()));
     }
-    let (names, prefer_sctp) = match &ask.names {
-        Some(names) => (names.clone(), true),
-        None => {
-            let said = discover(&Door { addresses: &addresses, ..door }).await?;
-            (said.names, said.prefer_sctp)
-        }
+    let (names, prefer_sctp) = if let Some(names) = &ask.names {
+        (names.clone(), true)
+    } else {
+        let said = discover(&Door { addresses: &addresses, ..door }).await?;
+        (said.names, said.prefer_sctp)
     };
     Ok(Found { addresses, names, prefer_sctp })
 }

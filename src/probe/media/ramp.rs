@@ -154,7 +154,7 @@ impl Climb<'_> {
         proof.warnings.dedup_by_key(|w| w.code);
         proof.finding = match &ramp.limit {
             _ if stopped => Some(Finding::new(Code::Interrupted)),
-            Some(limit) if ramp.good().is_none() => finding(limit, &ramp),
+            Some(limit) if ramp.good().is_none() => Some(finding(limit, &ramp)),
             Some(Limit::ThisMachine { .. }) => {
                 proof.warnings.push(Finding::new(Code::SenderLate).detail(ramp.sentence()));
                 None
@@ -168,14 +168,14 @@ impl Climb<'_> {
 }
 
 /// When nothing was good, not even with the first rooms.
-fn finding(limit: &Limit, ramp: &Ramp) -> Option<Finding> {
+fn finding(limit: &Limit, ramp: &Ramp) -> Finding {
     let code = match limit {
-        Limit::Refused { finding, .. } => return Some(finding.clone()),
+        Limit::Refused { finding, .. } => return finding.clone(),
         Limit::Loss { .. } | Limit::Delay { .. } => Code::MediaLossy,
         Limit::ThisMachine { .. } => Code::SenderLimit,
         Limit::Stopped => Code::Interrupted,
     };
-    Some(Finding::new(code).detail(ramp.sentence()))
+    Finding::new(code).detail(ramp.sentence())
 }
 
 /// What is asked of each group of rooms; whole rooms, and the last group what is left.

@@ -91,8 +91,8 @@ pub(super) fn of_flows(flows: &[Flow], thresholds: &Thresholds) -> Result<Option
     }
     let Some(worst) = flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss())) else { return Ok(None) };
     let medium = if worst.medium == Medium::Video { "video, " } else { "" };
-    let lost = format!("{} of {} lost, {:.1} %", worst.lost, worst.sent, worst.loss());
-    let detail = format!("{medium}{} to {}: {lost}", worst.from, worst.to);
+    let share = format!("{} of {} lost, {:.1} %", worst.lost, worst.sent, worst.loss());
+    let detail = format!("{medium}{} to {}: {share}", worst.from, worst.to);
     match worst.loss() {
         loss if loss > thresholds.loss_failure => Err(Finding::new(Code::MediaLossy).detail(detail)),
         loss if loss > thresholds.loss_warning => Ok(Some(Finding::new(Code::MediaSomeLoss).detail(detail))),

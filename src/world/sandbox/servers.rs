@@ -83,13 +83,10 @@ async fn answer(
     {
         return Ok(dated(upgrade(request, &ground, &hand_over), &ground));
     }
-    let refusal = channel_refusal(&request, &ground);
-    if refusal.is_some_and(|refusal| refusal.is_none()) {
-        return Ok(dated(upgrade(request, &ground, &hand_over), &ground));
-    }
-    let page = match refusal.flatten() {
-        Some(status) => pages::nginx(status.as_u16(), status.canonical_reason().unwrap_or_default()),
-        None => page(&request, &ground, prosody),
+    let page = match channel(&request, &ground) {
+        Channel::LetsIn => return Ok(dated(upgrade(request, &ground, &hand_over), &ground)),
+        Channel::Refuses(status) => pages::nginx(status.as_u16(), status.canonical_reason().unwrap_or_default()),
+        Channel::NotAskedFor => page(&request, &ground, prosody),
     };
     let mut response = Response::new(Full::from(page.body));
     *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -97,13 +94,20 @@ async fn answer(
     Ok(dated(response, &ground))
 }
 
-/// For a request to the bridge's own WebSocket: how it is refused, if it is.
-fn channel_refusal(request: &Request<Incoming>, ground: &Ground) -> Option<Option<StatusCode>> {
+/// What becomes of a request for the bridge's own WebSocket.
+enum Channel {
+    NotAskedFor,
+    LetsIn,
+    Refuses(StatusCode),
+}
+
+fn channel(request: &Request<Incoming>, ground: &Ground) -> Channel {
     if !request.uri().path().starts_with("/colibri-ws/") || !wants_websocket(request) {
-        return None;
+        return Channel::NotAskedFor;
     }
     let bridge = ground.meeting.as_ref().filter(|_| ground.front().is_some_and(|front| front.bridge));
-    Some(bridge.map_or(Some(StatusCode::BAD_GATEWAY), |bridge| bridge.channel_refusal(request.uri())))
+    let refusal = bridge.map_or(Some(StatusCode::BAD_GATEWAY), |bridge| bridge.channel_refusal(request.uri()));
+    refusal.map_or(Channel::LetsIn, Channel::Refuses)
 }
 
 /// The page of a path, as the story has it.

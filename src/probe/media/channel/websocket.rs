@@ -88,9 +88,11 @@ impl WebSocket<'_> {
         Ok(found)
     }
 
-    /// Without the password in it.
+    /// As far as it is the same for everybody: behind that come the room, the participant and a password.
     fn shown(&self) -> String {
-        crate::probe::quoted(self.url.split(['?', '#']).next().unwrap_or_default())
+        const PARTS: usize = 5;
+        let open = self.url.split(['?', '#']).next().unwrap_or_default();
+        crate::probe::quoted(&open.split('/').take(PARTS).collect::<Vec<_>>().join("/"))
     }
 }
 

@@ -21,18 +21,17 @@ pub(super) struct Bridge {
     /// An address stays with the first endpoint it has talked to.
     pinned: BTreeMap<SocketAddr, u64>,
     media_seen: bool,
-    /// When the first endpoint is due; `None`: to be looked up. Everybody who waits asks for it, at every event.
-    earliest: Cell<Option<Option<Instant>>>,
+    /// When the first endpoint is due, if that is known. Everybody who waits asks for it, at every event.
+    earliest: Cell<Option<Instant>>,
+    known: Cell<bool>,
 }
 
 impl Bridge {
     pub(super) fn next_event(&self) -> Option<Instant> {
-        if let Some(earliest) = self.earliest.get() {
-            return earliest;
+        if !self.known.replace(true) {
+            self.earliest.set(self.endpoints.values().filter_map(|e| e.next).min());
         }
-        let earliest = self.endpoints.values().filter_map(|e| e.next).min();
-        self.earliest.set(Some(earliest));
-        earliest
+        self.earliest.get()
     }
 
     fn find(&self, room: &str, id: &str) -> Option<u64> {
@@ -47,7 +46,7 @@ impl State {
         let endpoint = Endpoint::allocate(nick, room, credentials, &self.setup, now);
         let key = self.number();
         self.bridge.endpoints.insert(key, endpoint);
-        self.bridge.earliest.set(None);
+        self.bridge.known.set(false);
         key
     }
 
@@ -59,7 +58,7 @@ impl State {
     pub(super) fn expire(&mut self, room: &str, nick: &str) {
         while let Some(key) = self.bridge.find(room, nick) {
             self.bridge.endpoints.remove(&key);
-            self.bridge.earliest.set(None);
+            self.bridge.known.set(false);
             self.bridge.pinned.retain(|_, pinned| *pinned != key);
         }
     }
@@ -114,7 +113,7 @@ impl State {
 
     /// Sends what an endpoint gives out, and forwards its packets.
     pub(super) fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
-        self.bridge.earliest.set(None);
+        self.bridge.known.set(false);
         let Some(given) = given else { return };
         let door = self.bridge.endpoints.get(&key).map(|e| e.door);
         for (to, datagram) in given.datagrams {
