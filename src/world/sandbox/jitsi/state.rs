@@ -173,7 +173,7 @@ impl State {
         if faults.blocked_in || lost || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        match self.way() {
+        match self.way(is_media) {
             Duration::ZERO => self.bridge_receives(from, at, &datagram, now),
             way => self.later(now + way, Timer::Arrive { from, at, datagram }),
         }
@@ -185,18 +185,19 @@ impl State {
         if faults.blocked_out || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        let slow = if matches!(datagram.first(), Some(128..=191)) { self.slowness() } else { Duration::ZERO };
-        match self.way() + slow {
+        let is_media = matches!(datagram.first(), Some(128..=191));
+        let slow = if is_media { self.slowness() } else { Duration::ZERO };
+        match self.way(is_media) + slow {
             Duration::ZERO => self.bring(from, to, datagram),
             way => self.later(now + way, Timer::Return { from, to, datagram }),
         }
     }
 
-    /// How long a datagram is on its way.
-    fn way(&mut self) -> Duration {
+    /// How long a datagram is on its way. Media alone jitters: the timers of SCTP hang on chance that is not ours.
+    fn way(&mut self, is_media: bool) -> Duration {
         let (delay, jitter) = (self.setup.faults.delay, self.setup.faults.jitter);
         let delay = if self.real_network { delay } else { delay + self.setup.way };
-        if jitter.is_zero() { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
+        if jitter.is_zero() || !is_media { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
     }
 
     /// How long the bridge takes over a packet when more people are there than it can serve.
