@@ -303,6 +303,9 @@ codes! {
     OfferWithoutCandidates Invite Failure "offer-without-candidates":
         "the bridge advertises no address at all",
         "set JVB_ADVERTISE_IPS to a public address of the load balancer";
+    VideoNotOffered Invite NotApplicable "video-not-offered":
+        "the bridge's offer has no video in VP8, which is what the probe sends",
+        "leave `--video` out, or let jicofo offer VP8 (ENABLE_CODEC_VP8)";
     MutedByPolicy Invite Warning "muted-by-policy":
         "the focus mutes new participants: packets may not be forwarded",
         "switch off start-muted or AV moderation for rooms with the probe's prefix";
@@ -367,6 +370,16 @@ codes! {
         "the certificate in DTLS is not the one that was announced",
         "somebody stands between this machine and the bridge, or two bridges share the address";
 
+    ChannelRefused Channel Failure "channel-refused":
+        "people hear each other, cameras stay black: the bridge refuses the channel by which receivers ask for video",
+        "look at the log of the jvb container; releases before August 2026 also need nginx to pass /colibri-ws/ on to the bridge";
+    ChannelSilent Channel Failure "channel-silent":
+        "people hear each other, cameras stay black: the channel by which receivers ask for video stays silent",
+        "look at the log of the jvb container for the participant's data channel or WebSocket";
+    ChannelNotOffered Channel Warning "channel-not-offered":
+        "the bridge offers no channel: people hear each other, but nobody can ask for video",
+        "let jicofo offer SCTP (jicofo.sctp.enabled; ENABLE_SCTP=1 in releases before August 2026)";
+
     NoMedia Media Failure "no-media":
         "everything is connected, and the bridge forwards no packet",
         "look at the log of the jvb container; check that it is not muted by policy";
@@ -385,6 +398,9 @@ codes! {
     LoudestOnly Media Warning "loudest-only":
         "some are heard by everybody and others by nobody: the bridge forwards the loudest speakers only",
         "that is what `videobridge.loudest.route-loudest-only = true` does; if it is not meant, set it to false";
+    NoVideo Media Failure "no-video":
+        "people hear each other, and the bridge forwards no video although it is asked for",
+        "look at the log of the jvb container for the room's name";
     MediaLossy Media Failure "media-lossy":
         "too many packets are lost on the way through the bridge",
         "look at the load of the bridge and of the network in between";
@@ -394,6 +410,12 @@ codes! {
     RoundTripLong Media Warning "round-trip-long":
         "the round trip to the bridge is long",
         "meetings work; people far from the region hear each other late";
+    SenderLimit Media NotApplicable "sender-limit":
+        "this machine does not keep up with sending: what is lost or late says nothing about the bridge",
+        "play fewer people, or run it on a faster machine that does nothing else";
+    SenderLate Media Warning "sender-late":
+        "this machine, not the bridge, is what no more people could be played for",
+        "run it on a faster machine that does nothing else";
     BridgeFloods Media Failure "bridge-floods":
         "the bridge's address sends far more packets than the probe can cause",
         "check what answers on the bridge's address";

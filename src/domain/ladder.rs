@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::condition::addresses;
 use super::meeting::{Answer, Proof, Stage};
+use super::ramp::millis;
 use super::text::list;
 
 /// What a proof climbs; each rung stands on the one before.
@@ -18,6 +19,8 @@ pub enum Rung {
     Reach,
     /// L2: ICE and DTLS are up.
     Secure,
+    /// The bridge channel: receivers can ask for video.
+    Channel,
     /// L3: the bridge forwards.
     Media,
 }
@@ -41,13 +44,14 @@ pub struct Climbed {
 }
 
 impl Rung {
-    pub const ALL: [Self; 4] = [Self::Signalling, Self::Reach, Self::Secure, Self::Media];
+    pub const ALL: [Self; 5] = [Self::Signalling, Self::Reach, Self::Secure, Self::Channel, Self::Media];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Signalling => "signalling",
             Self::Reach => "L1 reach",
             Self::Secure => "L2 secure",
+            Self::Channel => "channel",
             Self::Media => "L3 media",
         }
     }
@@ -58,6 +62,7 @@ impl Rung {
             Stage::Connect | Stage::Login | Stage::Request | Stage::Join | Stage::Invite => Self::Signalling,
             Stage::Reach => Self::Reach,
             Stage::Accept | Stage::Secure => Self::Secure,
+            Stage::Channel => Self::Channel,
             Stage::Media | Stage::Leave => Self::Media,
         }
     }
@@ -68,6 +73,7 @@ impl Rung {
             Self::Signalling => Stage::Invite,
             Self::Reach => Stage::Reach,
             Self::Secure => Stage::Secure,
+            Self::Channel => Stage::Channel,
             Self::Media => Stage::Media,
         })
     }
@@ -77,6 +83,7 @@ impl Rung {
             Self::Signalling => signalling(proof),
             Self::Reach => reach(proof),
             Self::Secure => secure(proof),
+            Self::Channel => channel(proof),
             Self::Media => media(proof),
         }
         .unwrap_or_default()
@@ -85,7 +92,7 @@ impl Rung {
 
 /// Every rung of a proof. What everybody has passed stays shown, whatever came afterwards; what was not reached has no
 /// figures of the few who were faster.
-pub fn ladder(proof: &Proof) -> [Climbed; 4] {
+pub fn ladder(proof: &Proof) -> [Climbed; 5] {
     let broke = proof.finding.as_ref().map(|finding| Rung::of(finding.stage));
     Rung::ALL.map(|level| {
         let result = match broke {
@@ -131,9 +138,17 @@ fn secure(proof: &Proof) -> Option<String> {
     Some(format!("ICE in {}, DTLS in {}{round_trip}", millis(slowest.ice), millis(slowest.dtls)))
 }
 
+fn channel(proof: &Proof) -> Option<String> {
+    let slowest = proof.channels.iter().max_by_key(|c| c.answered)?;
+    Some(format!("{}, answered in {}", slowest.carrier.name(), millis(slowest.answered)))
+}
+
 fn media(proof: &Proof) -> Option<String> {
     let sum = |of: fn(&super::meeting::Flow) -> u32| proof.flows.iter().map(|f| u64::from(of(f))).sum::<u64>();
     let (sent, received, reordered) = (sum(|f| f.sent), sum(|f| f.received), sum(|f| f.reordered));
+    if let Some(step) = proof.ramp.as_ref().and_then(|ramp| ramp.good().or(ramp.steps.last())) {
+        return Some(format!("{} participants, {}", step.participants, step.figures()));
+    }
     let worst = proof.flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss()))?;
     let transit = |of: fn(&super::meeting::Flow) -> Option<Duration>| proof.flows.iter().filter_map(of).max();
     let mut parts = vec![match proof.flows.len() {
@@ -160,30 +175,24 @@ fn brief(span: Duration) -> String {
     if span < Duration::from_millis(100) { millis(span) } else { format!("{:.1} s", span.as_secs_f64()) }
 }
 
-/// Whole milliseconds, and tenths below ten.
-fn millis(span: Duration) -> String {
-    let millis = span.as_secs_f64() * 1000.0;
-    if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::finding::{Code, Finding};
-    use crate::domain::meeting::{Flow, Passed};
+    use crate::domain::meeting::{Flow, Medium, Passed};
 
     #[test]
     fn a_ladder_ends_where_it_broke() {
         use Climb::*;
         let results = |proof: &Proof| ladder(proof).map(|c| c.result);
-        assert_eq!(results(&Proof::default()), [Shown; 4]);
+        assert_eq!(results(&Proof::default()), [Shown; 5]);
         for &code in Code::ALL {
             let proof = Proof { finding: Some(Finding::new(code)), ..Proof::default() };
             let failed = results(&proof).iter().filter(|r| **r == Failed).count();
             assert_eq!(failed, 1, "{code}");
         }
         let proof = Proof { finding: Some(Finding::new(Code::UdpBlocked)), ..Proof::default() };
-        assert_eq!(results(&proof), [Shown, Failed, NotReached, NotReached]);
+        assert_eq!(results(&proof), [Shown, Failed, NotReached, NotReached, NotReached]);
     }
 
     #[test]
@@ -191,6 +200,7 @@ mod tests {
         let flow = |from: &str, lost: u32| Flow {
             from: from.into(),
             to: "c".into(),
+            medium: Medium::Audio,
             sent: 200,
             received: 200 - lost,
             lost,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use super::finding::{Code, Finding, Weight};
+use super::ramp::{Ramp, Sender};
 use super::{maybe_seconds, seconds};
 
 /// How far a participant has come; in this order.
@@ -28,6 +29,8 @@ pub enum Stage {
     Accept,
     /// L2: ICE and DTLS.
     Secure,
+    /// The bridge channel.
+    Channel,
     /// L3: packets from one participant to another.
     Media,
     /// Out of the room again.
@@ -44,7 +47,8 @@ impl Stage {
             Self::Invite => Self::Reach,
             Self::Reach => Self::Accept,
             Self::Accept => Self::Secure,
-            Self::Secure => Self::Media,
+            // The channel is opened beside the media.
+            Self::Secure | Self::Channel => Self::Media,
             Self::Media => Self::Leave,
             Self::Leave => return None,
         })
@@ -60,6 +64,7 @@ impl Stage {
             Self::Reach => "reach",
             Self::Accept => "accept",
             Self::Secure => "secure",
+            Self::Channel => "channel",
             Self::Media => "media",
             Self::Leave => "leave",
         }
@@ -145,11 +150,52 @@ pub struct Secured {
     pub round_trip: Option<Duration>,
 }
 
+/// What carries the bridge channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carrier {
+    /// A data channel, beside the media.
+    Sctp,
+    /// The bridge's own WebSocket.
+    WebSocket,
+}
+
+impl Carrier {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sctp => "SCTP",
+            Self::WebSocket => "WebSocket",
+        }
+    }
+}
+
+/// How one participant's channel to the bridge opened: by it a receiver asks for video.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Channeled {
+    pub participant: String,
+    pub carrier: Carrier,
+    /// From the beginning of the opening until the bridge has answered our hello.
+    #[serde(serialize_with = "seconds")]
+    pub answered: Duration,
+    /// As the bridge says it.
+    pub version: Option<String>,
+}
+
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Medium {
+    #[default]
+    Audio,
+    Video,
+}
+
 /// Packets of one participant, as they arrived at another (L3).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Flow {
     pub from: String,
     pub to: String,
+    pub medium: Medium,
     pub sent: u32,
     pub received: u32,
     pub lost: u32,
@@ -199,7 +245,13 @@ pub struct Proof {
     pub left_out: Vec<String>,
     pub reached: Vec<Reached>,
     pub secured: Vec<Secured>,
+    pub channels: Vec<Channeled>,
     pub flows: Vec<Flow>,
+    /// How the machine that sends has kept up, once anybody has spoken.
+    pub sender: Option<Sender>,
+    /// What a growing load has shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
     /// The first thing that went wrong; `None` when packets crossed the bridge.
     pub finding: Option<Finding>,
     pub warnings: Vec<Finding>,
@@ -214,7 +266,9 @@ pub struct Proof {
 impl Proof {
     /// The strongest level that was shown.
     pub fn proven(&self) -> Option<Proven> {
-        if !self.flows.is_empty() && self.finding.is_none() {
+        let forwards = self.finding.as_ref().is_none_or(|finding| finding.stage == Stage::Channel);
+        let climbed = self.ramp.as_ref().is_some_and(|ramp| ramp.good().is_some());
+        if (!self.flows.is_empty() || climbed) && forwards {
             Some(Proven::Media)
         } else if !self.secured.is_empty() {
             Some(Proven::Secure)

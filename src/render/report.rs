@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::words;
 use crate::domain::condition::Verdict;
 use crate::domain::ladder::Climb;
-use crate::domain::meeting::{Flow, Weight};
+use crate::domain::meeting::{Flow, Medium, Weight};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::text::{MOST, and_more, lines};
 use crate::event::{Judged, Part, Probe, Rehearsal, Told};
@@ -223,9 +223,10 @@ fn streams(probe: &Probe, out: &mut String) {
         };
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{} → {}</th><td>{}</td><td>{}</td><td>{:.1} %</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><th scope=\"row\">{} → {}{}</th><td>{}</td><td>{}</td><td>{:.1} %</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escape(&flow.from),
             escape(&flow.to),
+            if flow.medium == Medium::Video { ", video" } else { "" },
             flow.sent,
             flow.received,
             flow.loss(),

@@ -258,6 +258,11 @@ pub trait Net: Send + Sync {
 
     /// Opens a UDP socket on the local address from which `toward` is reached, with a fresh port.
     async fn udp(&self, toward: IpAddr) -> Result<Box<dyn Datagrams>, NetError>;
+
+    /// CPU time that this process has used for its traffic so far; `None` where that cannot be told, or means nothing.
+    fn cpu_time(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A UDP socket.

@@ -369,3 +369,23 @@ proptest! {
         decoded(&bytes, Some(&format!("text/javascript; charset={charset}")));
     }
 }
+
+#[test]
+fn sctp_is_preferred_unless_it_is_switched_off() {
+    let site = Site::read("https://meet.example.org").expect("a site");
+    let hosts = "var config = { hosts: { domain: 'a', muc: 'b' } };\n";
+    for (more, wanted) in [
+        ("", true),
+        ("config.bridgeChannel = {\n    preferSctp: true\n};", true),
+        ("config.bridgeChannel = {\n    preferSctp: false\n};", false),
+        ("config.bridgeChannel = {}; config.bridgeChannel.preferSctp = false;", false),
+        ("config.bridgeChannel = { 'preferSctp' : 0, };", false),
+        ("// config.bridgeChannel = { preferSctp: false };", true),
+        ("config.bridgeChannel = { preferSctp: false };\nconfig.bridgeChannel.preferSctp = true;", true),
+        ("config.bridgeChannel = { dontpreferSctp: false };", true),
+    ] {
+        assert_eq!(read(&format!("{hosts}{more}"), &site).map(|d| d.prefer_sctp), Ok(wanted), "{more}");
+    }
+    let undecided = read(&format!("{hosts}if (x) config.bridgeChannel = {{ preferSctp: false }};"), &site);
+    assert!(undecided.is_err_and(|error| error.is_undecided()));
+}

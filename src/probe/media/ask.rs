@@ -29,6 +29,8 @@ pub struct Ask {
     pub participants: u16,
     pub room_size: u16,
     pub speakers: Speakers,
+    /// Whether speakers have a camera as well.
+    pub video: bool,
     pub dtls: DtlsRole,
     pub limits: Limits,
     pub thresholds: Thresholds,
@@ -49,6 +51,7 @@ impl Ask {
             participants: 2,
             room_size: 2,
             speakers: Speakers::First,
+            video: false,
             dtls: DtlsRole::Passive,
             limits: Limits::default(),
             thresholds: Thresholds::default(),
@@ -69,6 +72,7 @@ impl Ask {
     #[must_use]
     pub fn under(self, load: &Load) -> Self {
         let mut ask = self.rehearsal(load.participants, load.room_size, load.lasting);
+        ask.video = load.video;
         ask.thresholds.loss_failure = load.max_loss;
         ask.thresholds.loss_warning = ask.thresholds.loss_warning.min(load.max_loss);
         ask
@@ -118,6 +122,7 @@ pub struct Load {
     pub participants: u16,
     pub room_size: u16,
     pub lasting: Duration,
+    pub video: bool,
     /// In percent.
     pub max_loss: f64,
 }
@@ -163,6 +168,8 @@ pub struct Limits {
     pub accept: Duration,
     pub ice: Duration,
     pub dtls: Duration,
+    /// For the bridge channel, from its opening until the bridge's answer; beside the media.
+    pub channel: Duration,
     /// After everybody is connected: the bridge may need a little longer than we do.
     pub settle: Duration,
     pub speaking: Duration,
@@ -188,6 +195,7 @@ impl Default for Limits {
             accept: s(10),
             ice: s(15),
             dtls: s(10),
+            channel: s(10),
             settle: ms(300),
             speaking: s(3),
             listening: s(1),

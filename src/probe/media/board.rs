@@ -7,15 +7,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::plan::Place;
-use super::tally::Tally;
+use super::report::Counts;
+use super::tally::{Pace, Tally};
 use crate::domain::finding::Finding;
-use crate::domain::meeting::{Passed, Reached, Secured};
+use crate::domain::meeting::{Channeled, Medium, Passed, Reached, Secured};
 
 /// Shared by all participants; each writes its own part.
 pub(super) struct Board {
     shared: watch::Sender<Shared>,
     pub began: Instant,
-    packets: u32,
+    audio: Pace,
+    /// `None`: nobody has a camera.
+    video: Option<Pace>,
 }
 
 /// The state of a run.
@@ -27,11 +30,30 @@ pub(super) struct Shared {
     /// From when on everybody speaks: once all have been connected.
     pub window: Option<Instant>,
     pub tally: Tally,
+    /// The same for cameras.
+    pub video: Tally,
     pub stages: Vec<Passed>,
     pub left_out: Vec<String>,
     pub reached: Vec<Reached>,
     pub secured: Vec<Secured>,
+    pub channels: Vec<Channeled>,
+    /// Why channels do not serve; the media is proven all the same.
+    pub channel_faults: Vec<Finding>,
     pub warnings: Vec<Finding>,
+}
+
+impl Shared {
+    /// Whether all that counts has arrived.
+    pub(super) fn is_whole(&self, from: usize, to: usize) -> bool {
+        self.tally.is_whole(from, to) && self.video.is_whole(from, to)
+    }
+
+    pub(super) fn tally_of(&mut self, medium: Medium) -> &mut Tally {
+        match medium {
+            Medium::Audio => &mut self.tally,
+            Medium::Video => &mut self.video,
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -40,6 +62,8 @@ pub(super) struct SeatState {
     pub in_room: bool,
     pub invited: bool,
     pub connected: bool,
+    /// Its channel has been answered, has failed, or there is none.
+    pub channel_settled: bool,
     /// Those who speak to this one.
     pub speakers: Vec<usize>,
     pub heard_all: bool,
@@ -52,15 +76,15 @@ pub(super) struct SeatState {
 }
 
 impl Board {
-    /// A board for these places; each stream has so many packets.
-    pub(super) fn new(places: &[Place], packets: u32) -> Self {
+    /// A board for these places. Who is not listed as a speaker is not counted as a stream.
+    pub(super) fn new(places: &[Place], counts: Counts, audio: Pace, video: Option<Pace>) -> Self {
         let seat = |place: &Place| SeatState {
-            speakers: place.speakers.clone(),
+            speakers: if counts == Counts::Streams { place.speakers.clone() } else { Vec::new() },
             speaks: place.speaks,
             ..SeatState::default()
         };
         let shared = Shared { seats: places.iter().map(seat).collect(), ..Shared::default() };
-        Self { shared: watch::Sender::new(shared), began: Instant::now(), packets }
+        Self { shared: watch::Sender::new(shared), began: Instant::now(), audio, video }
     }
 
     pub(super) fn look(&self) -> watch::Ref<'_, Shared> {
@@ -107,9 +131,13 @@ impl Board {
             s.seats[seat].connected = true;
             if s.window.is_none() && s.seats.iter().all(|seat| seat.connected) {
                 s.window = Some(Instant::now() + settle);
-                let flows =
-                    s.seats.iter().enumerate().flat_map(|(to, seat)| seat.speakers.iter().map(move |from| (*from, to)));
-                s.tally.begin(flows, self.packets);
+                let heard =
+                    |(to, seat): (usize, &SeatState)| seat.speakers.iter().map(move |from| (*from, to)).collect();
+                let flows: Vec<Vec<_>> = s.seats.iter().enumerate().map(heard).collect();
+                s.tally.begin(flows.iter().flatten().copied(), self.audio);
+                if let Some(video) = self.video {
+                    s.video.begin(flows.into_iter().flatten(), video);
+                }
             }
         });
     }
@@ -121,6 +149,7 @@ impl Board {
             s.seats[seat].connected = false;
             if s.window.is_some() {
                 s.tally.renewed(seat);
+                s.video.renewed(seat);
                 for seat in &mut s.seats[room.clone()] {
                     seat.heard_all = false;
                     seat.finished = None;

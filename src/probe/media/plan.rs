@@ -25,8 +25,12 @@ pub(super) struct Place {
     pub first: bool,
     pub seat: Seat,
     pub ssrc: u32,
+    /// The SSRC of its video.
+    pub video: Option<u32>,
     /// The SSRCs of the others in the room.
     pub others: Vec<u32>,
+    /// And of their video.
+    pub cameras: Vec<u32>,
     pub speaks: bool,
     /// From 0 to 1: where between two packets of the first participant it sends its own.
     pub phase: f64,
@@ -89,6 +93,7 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
     let size = usize::from(ask.room_size.max(2));
     // Chosen so that no two participants share one.
     let ssrcs: Vec<u32> = (0..seats).map(|index| ssrc(rng, index)).collect();
+    let camera = |index: usize| ask.video.then(|| ssrcs[index] ^ CAMERA);
     let mut places = Vec::with_capacity(seats);
     for start in (0..seats).step_by(size) {
         let range = start..(start + size).min(seats);
@@ -107,10 +112,13 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
                     label: label(index),
                     machine_uid: machine_uid.clone(),
                     token: ask.token.clone(),
+                    video: camera(index),
                     fallback_nick: hex(rng, 8),
                 },
                 ssrc: ssrcs[index],
+                video: camera(index),
                 others: others.clone().map(|other| ssrcs[other]).collect(),
+                cameras: others.clone().filter_map(camera).collect(),
                 speaks,
                 phase: phase(index, seats),
                 speakers: others.filter(|o| *o == start || ask.speakers == Speakers::Everybody).collect(),
@@ -122,9 +130,12 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
     places
 }
 
+/// What tells the SSRC of somebody's camera from that of the microphone.
+const CAMERA: u32 = 1 << 11;
+
 /// Random, not 0, and different for each index.
 fn ssrc(rng: &mut (impl Rng + ?Sized), index: usize) -> u32 {
-    let index = u32::try_from(index % 4096).unwrap_or_default();
+    let index = u32::try_from(index % 2048).unwrap_or_default();
     (rng.random_range(1..=0x000f_ffff_u32) << 12) | index
 }
 

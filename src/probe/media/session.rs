@@ -1,5 +1,6 @@
 //! One participant's run, from the door to the farewell.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,16 +9,18 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Ask;
+use super::channel::{Channel, WebSocket};
 use super::plan::{Place, Voice, credentials};
 use super::reach::{self, Question};
 use super::report::Report;
 use super::seat::{Halt, Seat};
 use super::talk::Talk;
+use super::video::Film;
 use super::websocket::Websocket;
 use super::{peer, verdict};
 use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Answer, Reached, Stage};
-use crate::probe::meeting::{Offer, candidates};
+use crate::domain::meeting::{Answer, Carrier, Reached, Stage};
+use crate::probe::meeting::{Offer, candidates, offer};
 use crate::probe::wire::Door;
 use crate::world::Datagrams;
 
@@ -29,6 +32,8 @@ pub(super) struct Session<'a> {
     pub websocket: &'a Websocket,
     pub ask: &'a Ask,
     pub report: &'a Report<'a>,
+    /// Which bridge channel the deployment's `config.js` prefers.
+    pub prefer_sctp: bool,
     /// Everybody leaves when this is cancelled.
     pub abandon: &'a CancellationToken,
     /// All that were opened, until the run ends: a bridge knows a participant by its address and port, and the system
@@ -45,6 +50,18 @@ impl Sockets {
         let socket: Arc<dyn Datagrams> = socket.into();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&socket));
         socket
+    }
+}
+
+/// How far a participant has come with what it sends; receivers drop packets whose numbers begin anew.
+struct Progress {
+    voice: Voice,
+    film: Film,
+}
+
+impl Progress {
+    fn of(place: &Place) -> Self {
+        Self { voice: Voice::of(place), film: Film::of(place.video.unwrap_or_default()) }
     }
 }
 
@@ -81,12 +98,12 @@ impl Session<'_> {
     }
 
     async fn meet(&self, seat: &mut Seat<'_>, place: &Place) -> Result<(), Finding> {
-        let (mut chance, mut voice) = (place.chance(), Voice::of(place));
+        let (mut chance, mut progress) = (place.chance(), Progress::of(place));
         let mut next = seat.enter().await;
         loop {
             match next {
                 Ok(offer) | Err(Halt::Replaced(offer)) => {
-                    match Box::pin(self.talk(seat, place, &offer, &mut voice, &mut chance)).await {
+                    match Box::pin(self.talk(seat, place, &offer, &mut progress, &mut chance)).await {
                         Ok(()) => return Ok(()),
                         Err(halt) => next = Err(halt),
                     }
@@ -104,7 +121,7 @@ impl Session<'_> {
         seat: &mut Seat<'_>,
         place: &Place,
         offer: &Offer,
-        voice: &mut Voice,
+        progress: &mut Progress,
         chance: &mut StdRng,
     ) -> Result<(), Halt> {
         let ours = credentials(chance);
@@ -115,21 +132,50 @@ impl Session<'_> {
         };
         let same_family = |(r, _): &&Tried| r.address.is_ipv4() == socket.local().is_ipv4();
         let remotes: Vec<_> = tried.iter().filter(same_family).map(|(reached, _)| reached.address).collect();
+        let video = match (place.video, offer.vp8) {
+            (None, _) => None,
+            (Some(ssrc), Some(vp8)) => Some((vp8, ssrc)),
+            (Some(_), None) => return Err(Finding::new(Code::VideoNotOffered).into()),
+        };
         let mut peer = peer::Peer::new(&peer::Line {
             offer,
             local: socket.local(),
             credentials: ours,
             role: self.ask.dtls,
             ssrc: place.ssrc,
+            video,
             others: &place.others,
+            cameras: &place.cameras,
             remotes: &remotes,
             now: tokio::time::Instant::now().into_std(),
         })?;
         seat.accept(&peer.answering(self.ask.dtls)).await?;
-        let talk = Talk { report: self.report, limits: &self.ask.limits, place, socket: &**socket, peer, voice };
-        Box::pin(seat.attend(talk.run())).await??;
+        let chosen = offer.channels.choose(self.prefer_sctp);
+        self.report.board.tell(|s| s.seats[place.index].channel_settled = chosen.is_none());
+        if chosen.is_none() {
+            self.report.board.note(|s| s.warnings.push(Finding::new(Code::ChannelNotOffered)));
+        }
+        let (report, limits, socket) = (self.report, &self.ask.limits, &**socket);
+        let sctp = chosen == Some(offer::Channel::Sctp);
+        let Progress { voice, film } = progress;
+        let talk = Talk { report, limits, place, socket, peer, voice, film, sctp, channel: None };
+        let both = async {
+            tokio::select! {
+                biased;
+                done = talk.run() => done,
+                never = self.beside(place, chosen) => match never {},
+            }
+        };
+        Box::pin(seat.attend(both)).await??;
         self.report.passed(place, Stage::Media);
         Ok(())
+    }
+
+    /// The bridge channel, when it is a connection of its own.
+    async fn beside(&self, place: &Place, chosen: Option<offer::Channel<'_>>) -> Infallible {
+        let Some(offer::Channel::WebSocket(url)) = chosen else { return std::future::pending().await };
+        let mut channel = Channel::opening(self.report, place, Carrier::WebSocket, self.ask.limits.channel);
+        WebSocket { door: self.door, resolver: &self.ask.resolver, url }.converse(&mut channel).await
     }
 
     /// L1, to all addresses at once.

@@ -8,12 +8,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ask::Limits;
 use super::board::Shared;
+use super::channel::Channel;
 use super::peer::{Peer, Said};
 use super::plan::{PACKET_INTERVAL, Place, Voice};
-use super::report::Report;
+use super::report::{Counts, Report};
 use super::tally::Stamp;
+use super::video::{self, Film};
 use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Secured, Stage};
+use crate::domain::meeting::{Carrier, Medium, Secured, Stage};
 use crate::world::{Datagrams, NetError};
 
 /// Between two looks at the peer's clock.
@@ -32,6 +34,11 @@ pub(super) struct Talk<'a> {
     pub socket: &'a dyn Datagrams,
     pub peer: Peer,
     pub voice: &'a mut Voice,
+    pub film: &'a mut Film,
+    /// Whether the bridge channel goes beside the media.
+    pub sctp: bool,
+    /// That channel, once it is being opened.
+    pub channel: Option<Channel<'a>>,
 }
 
 /// How far a conversation is.
@@ -42,16 +49,30 @@ struct Progress {
     reported: bool,
     /// When the peer was last told the time.
     ticked: Option<Instant>,
-    /// From when on it speaks, and which packet is the first.
-    speaks_from: Option<(Instant, u32)>,
-    /// How many packets it has to send.
-    to_send: u32,
+    /// From when on it speaks and films, and which packets are the first.
+    from: Option<First>,
+    /// How many packets of audio it has to send.
+    to_speak: u32,
+    /// How many of video.
+    to_film: u32,
     /// When the last packet of the whole meeting was sent.
     finished: Option<Instant>,
+    /// Somebody has asked for a key frame.
+    key_wanted: bool,
+    /// We have hung up.
+    over: bool,
     strays: u32,
     errors: u32,
     /// Packets in a row that this machine did not send.
     unsent: u32,
+}
+
+/// Where what is sent on this connection begins.
+#[derive(Clone, Copy)]
+struct First {
+    at: Instant,
+    spoken: u32,
+    filmed: u32,
 }
 
 impl Talk<'_> {
@@ -65,8 +86,7 @@ impl Talk<'_> {
             if self.is_over(&mut changes, &mut progress) {
                 break;
             }
-            let speaking = self.speak_if_due(&mut progress);
-            if speaking {
+            if self.speak_if_due(&mut progress) || self.film_if_due(&mut progress) {
                 continue;
             }
             let wake = self.wake(&progress, timeout)?;
@@ -76,6 +96,9 @@ impl Talk<'_> {
                     let now = Instant::now();
                     progress.ticked = Some(now);
                     self.peer.time_is(now.into_std())?;
+                    if let Some(channel) = self.channel.as_mut().filter(|c| c.deadline().is_some_and(|at| at <= now)) {
+                        channel.too_late();
+                    }
                 }
                 _ = changes.changed() => {}
                 received = self.socket.receive(&mut buffer) => match received {
@@ -84,6 +107,7 @@ impl Talk<'_> {
                 },
             }
         }
+        progress.over = true;
         self.peer.close();
         self.drain(&mut progress).await.map(|_| ()).or(Ok(()))
     }
@@ -105,14 +129,26 @@ impl Talk<'_> {
                     self.report.passed(self.place, Stage::Secure);
                     self.report.board.connected(self.place.index, self.limits.settle);
                     self.voice.connected_anew(Instant::now());
+                    self.film.connected_anew(Instant::now());
+                    if self.sctp && self.channel.is_none() {
+                        let limit = self.limits.channel;
+                        self.channel = Some(Channel::opening(self.report, self.place, Carrier::Sctp, limit));
+                        self.peer.open_channel();
+                    }
                 }
-                Said::Packet(payload) => self.hear(&payload),
+                Said::ChannelOpen => self.greet(),
+                Said::ChannelText(text) => self.channel.iter_mut().for_each(|channel| channel.hear(&text)),
+                Said::ChannelClosed => self.channel.iter_mut().for_each(|channel| channel.refused("it was closed")),
+                Said::KeyWanted => progress.key_wanted = true,
+                Said::Packet(payload) => self.hear(Stamp::read(&payload), Medium::Audio),
+                Said::Picture(payload) => self.hear(video::stamp(&payload), Medium::Video),
                 Said::Pair { local, remote, round_trip } => self.note_pair(progress, local, remote, round_trip),
                 Said::RoundTrip(time) => {
                     let time = rounded(time);
                     self.report.board.note(|s| s.tally.round_trip(self.place.index, time));
                 }
-                Said::Over | Said::Nothing => {}
+                Said::Over => self.association_lost(progress)?,
+                Said::Nothing => {}
             }
         }
     }
@@ -131,16 +167,36 @@ impl Talk<'_> {
         Ok(())
     }
 
-    fn hear(&self, payload: &[u8]) {
+    fn greet(&mut self) {
+        let Some(channel) = &mut self.channel else { return };
+        if !channel.greeting().all(|text| self.peer.tell(text)) {
+            channel.refused("it takes no message");
+        }
+    }
+
+    /// The other side has ended it all: with the association of the data channel the media ends too.
+    fn association_lost(&mut self, progress: &Progress) -> Result<(), Finding> {
+        match &mut self.channel {
+            Some(channel) if !progress.over && !channel.is_settled() => {
+                Err(channel.broken("the bridge has aborted the association"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn hear(&self, stamp: Option<Stamp>, medium: Medium) {
         let now = Instant::now();
-        let Some(stamp) = Stamp::read(payload) else { return };
+        let Some(stamp) = stamp else { return };
         let (from, to) = (usize::from(stamp.seat), self.place.index);
         if stamp.run != self.place.run || !self.place.room.contains(&from) || from == to {
             return;
         }
+        if let Counts::Steps { from: before } = self.report.counts {
+            return self.report.gauge.heard(before + from, medium, stamp.number);
+        }
         let complete = self.report.board.note(|s| {
-            s.tally.heard(from, to, stamp.number, now);
-            !s.seats[to].heard_all && self.place.speakers.iter().all(|speaker| s.tally.is_whole(*speaker, to))
+            s.tally_of(medium).heard(from, to, stamp.number, now);
+            !s.seats[to].heard_all && self.place.speakers.iter().all(|speaker| s.is_whole(*speaker, to))
         });
         if complete {
             self.report.board.tell(|s| s.seats[to].heard_all = true);
@@ -168,36 +224,57 @@ impl Talk<'_> {
         let done = {
             let shared = changes.borrow_and_update();
             let (Some(start), Some(secure)) = (shared.window, progress.secure) else { return false };
-            let from = start.max(secure + self.limits.settle);
-            progress.speaks_from.get_or_insert((from, self.voice.spoken));
-            progress.to_send = shared.tally.to_send(self.place.index);
+            let at = start.max(secure + self.limits.settle);
+            progress.from.get_or_insert(First { at, spoken: self.voice.spoken, filmed: self.film.sent });
+            progress.to_speak = shared.tally.to_send(self.place.index);
+            progress.to_film = self.place.video.map_or(0, |_| shared.video.to_send(self.place.index));
             progress.finished = shared.finished();
-            self.place.speaks && !self.owes(progress) && shared.seats[self.place.index].finished.is_none()
+            let owes = self.owes_audio(progress) || self.owes_video(progress);
+            self.place.speaks && !owes && shared.seats[self.place.index].finished.is_none()
         };
         if done {
             self.report.board.tell(|s| s.seats[self.place.index].finished = Some(Instant::now()));
             progress.finished = self.report.board.look().finished();
         }
         let Some(finished) = progress.finished else { return false };
-        let heard_all = changes.borrow_and_update().heard_all();
-        Instant::now() >= finished + self.limits.listening || (heard_all && progress.reported)
+        let (heard_all, settled) = {
+            let shared = changes.borrow_and_update();
+            (shared.heard_all(), shared.seats[self.place.index].channel_settled)
+        };
+        settled && (Instant::now() >= finished + self.limits.listening || (heard_all && progress.reported))
     }
 
     /// Whether there is a packet still to be sent.
-    fn owes(&self, progress: &Progress) -> bool {
-        self.place.speaks && self.voice.spoken < progress.to_send
+    fn owes_audio(&self, progress: &Progress) -> bool {
+        self.place.speaks && self.voice.spoken < progress.to_speak
+    }
+
+    fn owes_video(&self, progress: &Progress) -> bool {
+        self.place.speaks && self.film.sent < progress.to_film
     }
 
     fn speak_if_due(&mut self, progress: &mut Progress) -> bool {
         let now = Instant::now();
-        if self.due(progress).is_none_or(|due| now < due) {
-            return false;
-        }
+        let Some(due) = self.due(progress).filter(|due| *due <= now) else { return false };
         let seat = u16::try_from(self.place.index).unwrap_or(u16::MAX);
         let stamp = Stamp { run: self.place.run, seat, number: self.voice.spoken };
-        self.report.board.note(|s| s.tally.sent(self.place.index, now));
+        self.report.sent(self.place, Medium::Audio, stamp.number, due);
         self.peer.speak(now.into_std(), self.voice, &stamp.payload());
         self.voice.goes_on(now);
+        progress.ticked = None;
+        true
+    }
+
+    fn film_if_due(&mut self, progress: &mut Progress) -> bool {
+        let now = Instant::now();
+        let Some(due) = self.picture_due(progress).filter(|due| *due <= now) else { return false };
+        let seat = u16::try_from(self.place.index).unwrap_or(u16::MAX);
+        let stamp = Stamp { run: self.place.run, seat, number: self.film.sent };
+        let wanted = video::is_first(stamp.number) && std::mem::take(&mut progress.key_wanted);
+        self.report.sent(self.place, Medium::Video, stamp.number, due);
+        let part = video::part(stamp, wanted || video::is_key(video::picture(stamp.number)));
+        self.peer.film(now.into_std(), self.film, &part);
+        self.film.goes_on(now);
         progress.ticked = None;
         true
     }
@@ -212,17 +289,28 @@ impl Talk<'_> {
         if let Some((_, code)) = limit.filter(|(at, _)| *at <= now) {
             return Err(Finding::new(code));
         }
-        let next = self.due(progress).or(progress.finished.map(|finished| finished + self.limits.listening));
+        // Later than that only the channel is awaited.
+        let end = progress.finished.map(|finished| finished + self.limits.listening).filter(|end| *end > now);
+        let channel = self.channel.as_ref().and_then(Channel::deadline);
         // The peer may ask for a time that has passed; time must go on all the same.
         let timeout = if timeout <= now && progress.ticked == Some(now) { now + SHORTEST } else { timeout };
-        Ok([limit.map(|(at, _)| at), next].into_iter().flatten().fold(timeout, Instant::min))
+        let wanted = [limit.map(|(at, _)| at), self.due(progress), self.picture_due(progress), end, channel];
+        Ok(wanted.into_iter().flatten().fold(timeout, Instant::min))
     }
 
     /// When the next packet is to be sent; not all participants at once.
     fn due(&self, progress: &Progress) -> Option<Instant> {
-        let (from, first) = progress.speaks_from.filter(|_| self.owes(progress))?;
+        let first = progress.from.filter(|_| self.owes_audio(progress))?;
         let phase = PACKET_INTERVAL.mul_f64(self.place.phase);
-        Some(from + PACKET_INTERVAL * (self.voice.spoken - first) + phase)
+        Some(first.at + PACKET_INTERVAL * (self.voice.spoken - first.spoken) + phase)
+    }
+
+    /// The same for the next packet of a picture.
+    fn picture_due(&self, progress: &Progress) -> Option<Instant> {
+        let first = progress.from.filter(|_| self.owes_video(progress))?;
+        let phase = video::PICTURE_INTERVAL.mul_f64(self.place.phase);
+        let pictures = video::picture(self.film.sent) - video::picture(first.filmed);
+        Some(first.at + video::PICTURE_INTERVAL * pictures + phase)
     }
 }
 
@@ -234,9 +322,13 @@ impl Progress {
             secure: None,
             reported: false,
             ticked: None,
-            speaks_from: None,
-            to_send: 0,
+            from: None,
+            to_speak: 0,
+            to_film: 0,
             finished: None,
+            // A decoder that begins anew needs one first.
+            key_wanted: true,
+            over: false,
             strays: 0,
             errors: 0,
             unsent: 0,

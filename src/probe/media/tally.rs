@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::meeting::{Flow, Silence};
+use crate::domain::meeting::{Flow, Medium, Silence};
 
 /// The first packets of a stream are not counted: they meet caches that are still cold.
 pub(super) const WARM_UP: u32 = 25;
 const MAGIC: [u8; 4] = *b"mctl";
 /// The first byte of an Opus packet: a mono CELT frame of 20 ms.
 const TOC: u8 = 0xF8;
-const PAYLOAD: usize = 19;
+/// How long a stamp is.
+pub(super) const STAMP: usize = 19;
 
 /// What is in a packet, so that it can be known when it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn payload(self) -> [u8; PAYLOAD] {
-        let mut payload = [0; PAYLOAD];
+    pub(super) fn payload(self) -> [u8; STAMP] {
+        let mut payload = [0; STAMP];
         payload[0] = TOC;
         payload[1..5].copy_from_slice(&MAGIC);
         payload[5..13].copy_from_slice(&self.run.to_be_bytes());
@@ -47,18 +48,35 @@ impl Stamp {
     }
 }
 
-/// Within so many packets the first one of a stream has to arrive: in 10 s.
-pub(super) const OPENING: u32 = 500;
-/// So many packets are still sent once a stream is heard again after a move.
-const AGAIN: u32 = 125;
-/// A hole of so many packets is a silence, and not loss: 1 s.
-const HOLE: u32 = 50;
+/// How many packets make a stream, and how many are sent in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pace {
+    pub all: u32,
+    pub second: u32,
+}
+
+impl Pace {
+    pub(super) fn new(lasting: Duration, each: Duration, packets: u32) -> Self {
+        let times = |span: Duration| u32::try_from(span.as_millis() / each.as_millis()).unwrap_or(u32::MAX);
+        let of = |span| times(span).saturating_mul(packets);
+        Self { all: of(lasting), second: of(Duration::from_secs(1)) }
+    }
+
+    /// Within so many packets the first one of a stream has to arrive: in 10 s.
+    fn opening(self) -> u32 {
+        self.second * 10
+    }
+
+    /// So many packets are still sent once a stream is heard again after a move.
+    fn again(self) -> u32 {
+        (self.second * 5 / 2).min(self.all)
+    }
+}
 
 /// All streams of a run.
 #[derive(Default)]
 pub(super) struct Tally {
-    /// How many packets make a stream.
-    all: u32,
+    pace: Pace,
     sent: BTreeMap<usize, Sent>,
     heard: BTreeMap<(usize, usize), Heard>,
     /// How often each participant was invited anew.
@@ -101,9 +119,9 @@ struct Span {
 
 impl Tally {
     /// Nothing has been sent yet; these will be heard.
-    pub(super) fn begin(&mut self, flows: impl IntoIterator<Item = (usize, usize)>, all: u32) {
+    pub(super) fn begin(&mut self, flows: impl IntoIterator<Item = (usize, usize)>, pace: Pace) {
         let heard = flows.into_iter().map(|flow| (flow, Heard::default())).collect();
-        *self = Self { all, heard, ..Self::default() };
+        *self = Self { pace, heard, ..Self::default() };
     }
 
     pub(super) fn sent(&mut self, from: usize, at: Instant) {
@@ -114,14 +132,14 @@ impl Tally {
     /// for a while after a move; not for ever when nobody hears anything.
     pub(super) fn to_send(&self, from: usize) -> u32 {
         let flows = self.heard.range((from, 0)..=(from, usize::MAX));
-        flows.map(|(flow, heard)| self.end(*flow, heard)).max().unwrap_or(self.all)
+        flows.map(|(flow, heard)| self.end(*flow, heard)).max().unwrap_or(self.pace.all)
     }
 
     /// Where the part of a stream ends that counts.
     fn end(&self, flow: (usize, usize), heard: &Heard) -> u32 {
         match (heard.spans.first(), heard.spans.last().filter(|span| span.epoch == self.epoch(flow))) {
-            (Some(first), Some(last)) => (first.first + self.all).max(last.first + self.all.min(AGAIN)),
-            _ => heard.began + OPENING,
+            (Some(first), Some(last)) => (first.first + self.pace.all).max(last.first + self.pace.again()),
+            _ => heard.began + self.pace.opening(),
         }
     }
 
@@ -148,7 +166,7 @@ impl Tally {
         let Some(sent) = self.sent.get(&from) else { return };
         let Some(sent_at) = sent.at.get(number as usize) else { return };
         let epoch = (sent.renewals_before(number), self.epoch((from, to)).1);
-        let all = self.all;
+        let pace = self.pace;
         let Some(heard) = self.heard.get_mut(&(from, to)) else { return };
         if heard.seen.len() <= number as usize {
             heard.seen.resize(number as usize + 1, false);
@@ -161,11 +179,11 @@ impl Tally {
             let span = Span { epoch, first: number, last: number, opened: at, ended: at, received: 0 };
             heard.spans.push(span);
         }
-        let whole = heard.spans.first().map_or(0, |span| span.first + all);
+        let whole = heard.spans.first().map_or(0, |span| span.first + pace.all);
         let Some(span) = heard.spans.last_mut().filter(|span| span.epoch == epoch) else { return };
         span.last = span.last.max(number);
         span.ended = span.ended.max(at);
-        if number < span.first + WARM_UP || number >= whole.max(span.first + all.min(AGAIN)) {
+        if number < span.first + WARM_UP || number >= whole.max(span.first + pace.again()) {
             return;
         }
         span.received += 1;
@@ -192,7 +210,7 @@ impl Tally {
         self.sent.values().filter_map(|sent| sent.at.first()).min().copied()
     }
 
-    pub(super) fn flow(&self, from: usize, to: usize, label: impl Fn(usize) -> String) -> Flow {
+    pub(super) fn flow(&self, medium: Medium, from: usize, to: usize, label: impl Fn(usize) -> String) -> Flow {
         let nothing = (Sent::default(), Heard::default());
         let sent = self.sent.get(&from).unwrap_or(&nothing.0);
         let heard = self.heard.get(&(from, to)).unwrap_or(&nothing.1);
@@ -210,6 +228,7 @@ impl Tally {
         Flow {
             from: label(from),
             to: label(to),
+            medium,
             sent: counted,
             received,
             lost: counted - received,
@@ -219,7 +238,7 @@ impl Tally {
             transit_median: quantile(&transits, 50),
             transit_p95: quantile(&transits, 95),
             audible_after: heard.audible_after(sent),
-            silences: heard.silences(sent, end),
+            silences: heard.silences(sent, end, self.pace.second),
         }
     }
 }
@@ -246,8 +265,8 @@ impl Heard {
         self.spans.iter().zip(ends).map(|(span, end)| span.first + WARM_UP..end)
     }
 
-    /// When nothing was heard for a while, and between two invitations.
-    fn silences(&self, sent: &Sent, end: u32) -> Vec<Silence> {
+    /// When nothing was heard for a second, and between two invitations.
+    fn silences(&self, sent: &Sent, end: u32, second: u32) -> Vec<Silence> {
         let since = |number: u32| {
             let at = sent.at.get(number as usize).or(sent.at.last());
             at.zip(sent.at.first()).map_or(Duration::ZERO, |(at, first)| at.saturating_duration_since(*first))
@@ -261,7 +280,7 @@ impl Heard {
                     hole.end = number + 1;
                     continue;
                 }
-                if hole.end - hole.start >= HOLE {
+                if hole.end - hole.start >= second {
                     let lasted = (number < last).then(|| since(number).saturating_sub(since(hole.start)));
                     silences.push(Silence { from: since(hole.start), lasted, moved: false });
                 }
@@ -295,14 +314,14 @@ mod tests {
     fn a_stamp_is_read_back() {
         let stamp = Stamp { run: 0x0123_4567_89ab_cdef, seat: 49, number: 3000 };
         assert_eq!(Stamp::read(&stamp.payload()), Some(stamp));
-        assert_eq!(Stamp::read(&stamp.payload()[..PAYLOAD - 1]), None);
+        assert_eq!(Stamp::read(&stamp.payload()[..STAMP - 1]), None);
         assert_eq!(Stamp::read(&[]), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn loss_order_and_transit_are_counted() {
         let mut tally = Tally::default();
-        tally.begin([(0, 1)], 125);
+        tally.begin([(0, 1)], Pace { all: 125, second: 50 });
         let start = Instant::now();
         let ms = Duration::from_millis;
         for n in 0..125 {
@@ -315,7 +334,7 @@ mod tests {
         tally.heard(0, 1, 40, start + ms(5000));
         tally.heard(0, 1, 41, start + ms(5000));
         tally.heard(0, 1, 9999, start);
-        let flow = tally.flow(0, 1, |n| n.to_string());
+        let flow = tally.flow(Medium::Audio, 0, 1, |n| n.to_string());
         assert_eq!((flow.sent, flow.received, flow.lost), (100, 98, 2));
         assert_eq!((flow.reordered, flow.duplicated), (1, 1));
         assert_eq!(flow.transit_median, Some(ms(51)));
@@ -323,7 +342,7 @@ mod tests {
         assert!((flow.loss() - 2.0).abs() < 0.001);
         assert_eq!(flow.audible_after, Some(Duration::ZERO));
         assert_eq!(flow.silences, []);
-        assert_eq!(tally.flow(1, 0, |n| n.to_string()).transit_median, None);
+        assert_eq!(tally.flow(Medium::Audio, 1, 0, |n| n.to_string()).transit_median, None);
     }
 
     /// A packet every 20 ms, of which these arrive at once.
@@ -342,17 +361,17 @@ mod tests {
         for renewed in [0, 1] {
             let mut tally = Tally::default();
             let start = Instant::now();
-            tally.begin([(0, 1)], 400);
-            assert_eq!(tally.to_send(0), OPENING);
+            tally.begin([(0, 1)], Pace { all: 400, second: 50 });
+            assert_eq!(tally.to_send(0), 500);
             heard(&mut tally, start, 0..300, |number| (10..200).contains(&number));
             assert_eq!(tally.to_send(0), 410);
             tally.renewed(renewed);
-            assert_eq!(tally.to_send(0), 300 + OPENING);
+            assert_eq!(tally.to_send(0), 300 + 500);
             assert!(!tally.is_whole(0, 1));
             heard(&mut tally, start, 300..420, |number| number >= 320 && number != 380);
-            assert_eq!(tally.to_send(0), 320 + AGAIN);
+            assert_eq!(tally.to_send(0), 320 + 125);
             heard(&mut tally, start, 420..445, |_| true);
-            let flow = tally.flow(0, 1, |n| n.to_string());
+            let flow = tally.flow(Medium::Audio, 0, 1, |n| n.to_string());
             assert_eq!((flow.sent, flow.received), (200 - 35 + 445 - 345, 200 - 35 + 445 - 345 - 1), "{flow:?}");
             assert_eq!(flow.audible_after, Some(Duration::from_millis(200)));
             let [pause] = flow.silences.as_slice() else { panic!("{flow:?}") };
@@ -365,11 +384,11 @@ mod tests {
     async fn silences_inside_and_at_the_end() {
         let mut tally = Tally::default();
         let start = Instant::now();
-        tally.begin([(0, 1)], 500);
+        tally.begin([(0, 1)], Pace { all: 500, second: 50 });
         heard(&mut tally, start, 0..500, |number| {
             !(100..149).contains(&number) && !(200..250).contains(&number) && number < 400
         });
-        let flow = tally.flow(0, 1, |n| n.to_string());
+        let flow = tally.flow(Medium::Audio, 0, 1, |n| n.to_string());
         let seconds = |silence: &Silence| (silence.from.as_secs(), silence.lasted.map(|l| l.as_secs()));
         assert_eq!(flow.silences.iter().map(seconds).collect::<Vec<_>>(), [(4, Some(1)), (8, None)]);
         assert_eq!(flow.lost, 49 + 50 + 100);

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ask::{Ask, Thresholds};
-use crate::domain::finding::{Code, Finding};
-use crate::domain::meeting::{Answer, Flow, Proof, Reached, Stage};
+use crate::domain::finding::{Code, Finding, Weight};
+use crate::domain::meeting::{Answer, Flow, Medium, Proof, Reached, Stage};
+use crate::domain::ramp::Sender;
 use crate::domain::text;
 use crate::probe::meeting::{Policy, Sorted};
 
@@ -103,32 +104,44 @@ pub(super) fn of_flows(
     lasting: &BTreeMap<String, Duration>,
 ) -> Result<Vec<Finding>, Finding> {
     let mut warnings = Vec::new();
-    let (dead, alive): (Vec<&Flow>, Vec<&Flow>) = flows.iter().partition(|flow| flow.audible_after.is_none());
-    match (dead.first(), loudest_only(flows)) {
+    let (seen, heard): (Vec<&Flow>, Vec<&Flow>) = flows.iter().partition(|flow| flow.medium == Medium::Video);
+    let dead = |flows: &[&Flow], code| {
+        let dead = flows.iter().find(|flow| flow.audible_after.is_none())?;
+        Some(Finding::new(code).detail(format!("{}: {} sent", stream(dead), dead.sent)))
+    };
+    match (dead(&heard, Code::NoMedia), loudest_only(&heard)) {
         (Some(_), Some(warning)) => warnings.push(warning),
-        (Some(dead), None) => {
-            let detail = format!("{} to {}: {} sent", dead.from, dead.to, dead.sent);
-            return Err(Finding::new(Code::NoMedia).detail(detail));
-        }
+        (Some(dead), None) => return Err(dead),
         (None, _) => {}
     }
+    // Audio comes first: without it, a missing picture is no news.
+    if let Some(dead) = dead(&seen, Code::NoVideo) {
+        return Err(dead);
+    }
+    let alive: Vec<&Flow> = flows.iter().filter(|flow| flow.audible_after.is_some()).collect();
     if let Some(stopped) = stopped(&alive, lasting) {
         return Err(stopped);
     }
     warnings.extend(moved(&alive)?);
-    let latest = alive.iter().filter_map(|flow| Some((flow.audible_after?, flow))).max_by_key(|(after, _)| *after);
+    let latest = heard.iter().filter_map(|flow| Some((flow.audible_after?, flow))).max_by_key(|(after, _)| *after);
     if let Some((after, flow)) = latest.filter(|(after, _)| *after > AUDIBLE_WARNING) {
-        let detail = format!("{} to {}: after {}", flow.from, flow.to, tenths(after));
+        let detail = format!("{}: after {}", stream(flow), tenths(after));
         warnings.push(Finding::new(Code::AudibleLate).detail(detail));
     }
     warnings.extend(lossy(&alive, thresholds)?);
     Ok(warnings)
 }
 
+/// `a to b`, `video, a to b`
+fn stream(flow: &Flow) -> String {
+    let medium = if flow.medium == Medium::Video { "video, " } else { "" };
+    format!("{medium}{} to {}", flow.from, flow.to)
+}
+
 fn lossy(flows: &[&Flow], thresholds: &Thresholds) -> Result<Option<Finding>, Finding> {
     let Some(worst) = flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss())) else { return Ok(None) };
-    let mut detail =
-        format!("{} to {}: {} of {} lost, {:.1} %", worst.from, worst.to, worst.lost, worst.sent, worst.loss());
+    let share = format!("{} of {} lost, {:.1} %", worst.lost, worst.sent, worst.loss());
+    let mut detail = format!("{}: {share}", stream(worst));
     let holes =
         worst.silences.iter().filter(|silence| !silence.moved).filter_map(|s| Some((s.from, s.from + s.lasted?)));
     for (from, to) in holes {
@@ -163,8 +176,8 @@ fn stopped(flows: &[&Flow], lasting: &BTreeMap<String, Duration>) -> Option<Find
         1 => "; so did one more stream".to_owned(),
         more => format!("; so did {more} more streams"),
     };
-    let detail =
-        format!("{from} to {to}: from second {:.1} on nothing arrived; {direction}{others}", since.as_secs_f64());
+    let since = since.as_secs_f64();
+    let detail = format!("{}: from second {since:.1} on nothing arrived; {direction}{others}", stream(flow));
     Some(Finding::new(Code::MediaStopped).detail(detail))
 }
 
@@ -174,8 +187,7 @@ fn moved(flows: &[&Flow]) -> Result<Option<Finding>, Finding> {
     let Some((pause, flow)) = pauses.max_by_key(|(silence, _)| silence.lasted) else { return Ok(None) };
     let lasted = pause.lasted.unwrap_or_default();
     let at = pause.from.as_secs_f64();
-    let detail =
-        format!("{} to {}: from second {at:.1} on nothing was heard for {}", flow.from, flow.to, tenths(lasted));
+    let detail = format!("{}: from second {at:.1} on nothing was heard for {}", stream(flow), tenths(lasted));
     if lasted >= MOVED_FAILURE {
         Err(Finding::new(Code::MovedSlowly).detail(detail))
     } else {
@@ -184,7 +196,7 @@ fn moved(flows: &[&Flow]) -> Result<Option<Finding>, Finding> {
 }
 
 /// With more than two speakers in a room, some heard by everybody and others by nobody: the bridge forwards the loudest only.
-fn loudest_only(flows: &[Flow]) -> Option<Finding> {
+fn loudest_only(flows: &[&Flow]) -> Option<Finding> {
     let mut heard: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
     let mut speakers: BTreeMap<&str, usize> = BTreeMap::new();
     for flow in flows {
@@ -202,6 +214,20 @@ fn loudest_only(flows: &[Flow]) -> Option<Finding> {
 
 fn tenths(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
+}
+
+/// What the machine that sends cannot do is not said of the bridge.
+pub(super) fn of_sender(finding: Finding, sender: Option<Sender>) -> Finding {
+    match sender.filter(Sender::is_at_its_limit) {
+        Some(sender) => Finding::new(Code::SenderLimit).detail(format!("{finding}; {}", sender.words())),
+        None => finding,
+    }
+}
+
+/// What is wrong with the bridge channel; as long as nothing worse is, it is the finding.
+pub(super) fn of_channel(warnings: &mut Vec<Finding>) -> Option<Finding> {
+    let at = warnings.iter().position(|w| w.stage == Stage::Channel && w.weight() != Weight::Warning)?;
+    Some(warnings.remove(at))
 }
 
 /// The longest round trip, when it is long. RTCP's is left aside: it holds the peers' own dawdling.

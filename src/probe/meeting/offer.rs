@@ -7,7 +7,7 @@ use crate::probe::xmpp::{Element, ns};
 
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
-/// The audio part of an offer.
+/// What an offer says that concerns us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     pub sid: String,
@@ -22,9 +22,39 @@ pub struct Offer {
     /// The id of the header extension for audio levels.
     pub level_id: Option<u8>,
     pub candidates: Vec<Candidate>,
+    pub channels: Channels,
+    /// The payload type of VP8; `None`: there is no video, or none in VP8.
+    pub vp8: Option<u8>,
     pub bridge_session: Option<String>,
     /// The focus starts new participants muted.
     pub muted: bool,
+}
+
+/// Over what the bridge takes what a participant wants of it, as offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// A data channel over SCTP, on the way that media takes.
+    pub sctp: bool,
+    /// The address of a WebSocket. It holds a password.
+    pub websocket: Option<String>,
+}
+
+/// The one that a browser opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel<'a> {
+    Sctp,
+    WebSocket(&'a str),
+}
+
+impl Channels {
+    /// As lib-jitsi-meet chooses: a data channel, unless `config.js` prefers the WebSocket and there is one.
+    pub fn choose(&self, prefer_sctp: bool) -> Option<Channel<'_>> {
+        match (&self.websocket, self.sctp) {
+            (Some(url), sctp) if !(sctp && prefer_sctp) => Some(Channel::WebSocket(url)),
+            (_, true) => Some(Channel::Sctp),
+            (_, false) => None,
+        }
+    }
 }
 
 /// An address of the bridge, as advertised and not yet believed.
@@ -74,9 +104,11 @@ impl Offer {
             pwd: transport.pwd,
             hash: transport.hash,
             fingerprint: transport.fingerprint,
-            opus: wanted(opus(description), "payload type of Opus")?,
+            opus: wanted(payload_type(description, "opus"), "payload type of Opus")?,
             level_id: extension(description, AUDIO_LEVEL),
             candidates: transport.candidates,
+            channels: channels(jingle),
+            vp8: vp8(jingle),
             bridge_session: bridge_session(jingle),
             muted: jingle
                 .child("startmuted", ns::START_MUTED)
@@ -89,7 +121,9 @@ impl Offer {
         let audio = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("audio"));
         let Transport { ufrag, pwd, hash, fingerprint, candidates } = Transport::read(wanted(audio, "audio content")?)?;
         let bridge_session = bridge_session(jingle).or(self.bridge_session);
-        Ok(Self { ufrag, pwd, hash, fingerprint, candidates, bridge_session, ..self })
+        let websocket = self::channels(jingle).websocket.or(self.channels.websocket);
+        let channels = Channels { websocket, ..self.channels };
+        Ok(Self { ufrag, pwd, hash, fingerprint, candidates, channels, bridge_session, ..self })
     }
 }
 
@@ -132,10 +166,25 @@ fn credential(transport: &Element, name: &str, shortest: usize) -> Option<String
     (plain && (shortest..=256).contains(&value.len())).then(|| value.to_owned())
 }
 
-fn opus(description: &Element) -> Option<u8> {
+fn channels(jingle: &Element) -> Channels {
+    let contents = || jingle.children("content", ns::JINGLE);
+    let transports = contents().filter_map(|content| content.child("transport", ns::ICE_UDP));
+    let mut urls = transports.filter_map(|t| t.child("web-socket", ns::COLIBRI)?.attribute("url"));
+    Channels {
+        sctp: contents().any(|content| content.attribute("name") == Some("data")),
+        websocket: urls.next().map(str::to_owned),
+    }
+}
+
+fn vp8(jingle: &Element) -> Option<u8> {
+    let video = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("video"))?;
+    payload_type(video.child("description", ns::RTP)?, "vp8")
+}
+
+fn payload_type(description: &Element, codec: &str) -> Option<u8> {
     description
         .children("payload-type", ns::RTP)
-        .find(|p| p.attribute("name").is_some_and(|name| name.eq_ignore_ascii_case("opus")))?
+        .find(|p| p.attribute("name").is_some_and(|name| name.eq_ignore_ascii_case(codec)))?
         .attribute("id")?
         .parse()
         .ok()

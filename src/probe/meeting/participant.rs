@@ -4,7 +4,7 @@ mod presence;
 
 use super::accept::{Answering, session_accept, session_terminate, transport_accept};
 use super::offer::Offer;
-use super::{CAPS, Names, Token, errors, stanzas};
+use super::{Names, Token, caps, errors, stanzas};
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::Stage;
 use crate::probe::xmpp::login::{Login, Step, stream_end};
@@ -22,6 +22,8 @@ pub struct Seat {
     /// The same for all participants of a run.
     pub machine_uid: String,
     pub token: Option<Token>,
+    /// The SSRC of its video, when it sends and wants any.
+    pub video: Option<u32>,
     /// Eight hex digits, for servers whose addresses do not begin with such.
     pub fallback_nick: String,
 }
@@ -333,7 +335,7 @@ impl Participant {
     fn question(&mut self, iq: &Element) -> Vec<Act> {
         if let Some(query) = iq.child("query", ns::DISCO_INFO) {
             let node = query.attribute("node");
-            return vec![Act::Send(stanza::answer(iq).and(CAPS.disco(node)))];
+            return vec![Act::Send(stanza::answer(iq).and(caps(self.seat.video.is_some()).disco(node)))];
         }
         if iq.child("ping", ns::PING).is_some() {
             return vec![Act::Send(stanza::answer(iq))];

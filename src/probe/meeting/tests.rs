@@ -16,6 +16,7 @@ fn participant() -> Participant {
         label: "a".into(),
         machine_uid: "9f0e".into(),
         token: None,
+        video: None,
         fallback_nick: "0badcafe".into(),
     })
 }
@@ -187,6 +188,7 @@ fn an_offer_is_acknowledged_first_and_read() {
         fingerprint: "12:34".into(),
         setup: "passive",
         ssrc: 305_419_896,
+        video: None,
     };
     let answer = it.accept(&ours).expect("an answer").to_string();
     assert!(
@@ -226,6 +228,7 @@ fn accepted(it: &mut Participant) -> String {
         fingerprint: "AB".into(),
         setup: "passive",
         ssrc: 7,
+        video: None,
     };
     it.accept(&ours).expect("an answer").to_string()
 }

@@ -58,6 +58,7 @@ pub enum Story {
     UdpCutMidway,
     ColdBridge,
     OldRelease,
+    ChannelRefused,
     TokenExpired,
     WrongAccount,
     Denied,
@@ -75,7 +76,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -121,6 +122,7 @@ impl Story {
         Self::UdpCutMidway,
         Self::ColdBridge,
         Self::OldRelease,
+        Self::ChannelRefused,
         Self::TokenExpired,
         Self::WrongAccount,
         Self::Denied,
@@ -205,6 +207,7 @@ impl Story {
                 ("cold-bridge", "nothing runs; a bridge that has just started is late with the first packets")
             }
             Self::OldRelease => ("old-release", "a release of before August 2026, whose bridge offers a WebSocket"),
+            Self::ChannelRefused => ("channel-refused", "the bridge offers a WebSocket as its channel, and refuses it"),
             Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
@@ -275,6 +278,7 @@ impl Story {
             | Self::MovedBridge
             | Self::UdpCutMidway
             | Self::OldRelease
+            | Self::ChannelRefused
             | Self::Denied => model.has_been_running(),
             Self::Standby
             | Self::ColdBridge

@@ -150,7 +150,7 @@ async fn a_bridge_that_starts_late_is_waited_for() {
         let after = flow.audible_after.expect("heard");
         assert!((late..late + 200).contains(&u64::try_from(after.as_millis()).expect("short")), "{after:?}");
         assert_eq!(warnings(&proof), if warned { vec!["audible-late"] } else { Vec::new() });
-        assert!(ladder(&proof)[3].figures.contains("audible after"), "{:?}", ladder(&proof)[3]);
+        assert!(ladder(&proof)[4].figures.contains("audible after"), "{:?}", ladder(&proof)[4]);
     }
     let proof = says(Faults { cold: s(60), ..nothing() }, &ask()).await;
     assert_eq!(code(&proof), "no-media");
@@ -197,9 +197,14 @@ async fn what_dies_in_the_middle() {
         let proof = says(faults, &lasting(20)).await;
         let results = ladder(&proof).map(|rung| rung.result);
         assert_eq!(code(&proof), wanted, "{:?}", proof.finding);
-        assert_eq!(results, [Climb::Shown, Climb::Shown, Climb::Shown, Climb::Failed], "{wanted}: {:?}", proof.finding);
+        assert_eq!(
+            results,
+            [Climb::Shown, Climb::Shown, Climb::Shown, Climb::Shown, Climb::Failed],
+            "{wanted}: {:?}",
+            proof.finding
+        );
         assert!(detail(&proof).contains("it had worked until second "), "{wanted}: {}", detail(&proof));
-        assert!(ladder(&proof)[3].figures.contains(" packets"), "{wanted}");
+        assert!(ladder(&proof)[4].figures.contains(" packets"), "{wanted}");
     }
     let proof = says(Faults { cut_after: Some(Duration::from_millis(600)), ..nothing() }, &lasting(20)).await;
     let not_reached = ladder(&proof).into_iter().filter(|rung| rung.result == Climb::NotReached);

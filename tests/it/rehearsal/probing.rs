@@ -39,6 +39,7 @@ async fn each_story_has_its_finding_and_its_exit_code() {
         (Story::AuthRequired, 9, Some(LoginRequired)),
         (Story::TokenRejected, 9, Some(TokenRequired)),
         (Story::RoomLimit, 8, Some(RoomFull)),
+        (Story::ChannelRefused, 8, Some(ChannelRefused)),
     ] {
         let ran = probe(Stage::of(story), URL, &[], None).await;
         let found = probed(&ran).finding.as_ref();
@@ -58,7 +59,7 @@ async fn levels_in_words_and_in_json() {
     let json = serde_json::to_value(probed(&ran)).expect("JSON");
     let levels: Vec<&str> =
         json["levels"].as_array().expect("levels").iter().filter_map(|l| l["result"].as_str()).collect();
-    assert_eq!(levels, ["shown"; 4]);
+    assert_eq!(levels, ["shown"; 5]);
     assert!(json["proof"]["flows"][0]["transit_median"].as_f64().is_some_and(|s| s < 0.5), "{json}");
     let ran = probe(Stage::of(Story::UdpBlocked), URL, &[], None).await;
     insta::assert_snapshot!("probe-udp-blocked", plain(&ran.said));

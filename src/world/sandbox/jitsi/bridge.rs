@@ -1,5 +1,6 @@
 //! The bridge: one UDP port, behind it the endpoints.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub(super) struct Bridge {
     /// When the first participant came.
     started: Option<Instant>,
     dead: bool,
+    /// When the first endpoint is due, if that is known. Everybody who waits asks for it, at every event.
+    earliest: Cell<Option<Instant>>,
+    known: Cell<bool>,
 }
 
 impl Bridge {
@@ -37,7 +41,10 @@ impl Bridge {
     }
 
     pub(super) fn next_event(&self) -> Option<Instant> {
-        self.endpoints.values().filter_map(|e| e.next).min()
+        if !self.known.replace(true) {
+            self.earliest.set(self.endpoints.values().filter_map(|e| e.next).min());
+        }
+        self.earliest.get()
     }
 
     fn find(&self, room: &str, id: &str) -> Option<u64> {
@@ -53,6 +60,7 @@ impl State {
         let key = self.number();
         self.bridge.endpoints.insert(key, endpoint);
         self.bridge.started.get_or_insert(now);
+        self.bridge.known.set(false);
         key
     }
 
@@ -64,6 +72,7 @@ impl State {
     pub(super) fn expire(&mut self, room: &str, nick: &str) {
         while let Some(key) = self.bridge.find(room, nick) {
             self.bridge.endpoints.remove(&key);
+            self.bridge.known.set(false);
             self.bridge.pinned.retain(|_, pinned| *pinned != key);
         }
     }
@@ -108,7 +117,7 @@ impl State {
         } else {
             let pwd = if wrong_password { "another-password-entirely" } else { &endpoint.pwd };
             let answer = check_answer(datagram, pwd, from);
-            Given { datagrams: answer.into_iter().map(|a| (from, a)).collect(), packets: Vec::new() }
+            Given { datagrams: answer.into_iter().map(|a| (from, a)).collect(), ..Given::default() }
         };
         self.give(key, Some(given), now);
     }
@@ -120,13 +129,17 @@ impl State {
     }
 
     /// Sends what an endpoint gives out, and forwards its packets.
-    fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
+    pub(super) fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
+        self.bridge.known.set(false);
         let Some(given) = given else { return };
         let door = self.bridge.endpoints.get(&key).map(|e| e.door);
         for (to, datagram) in given.datagrams {
             if let Some(door) = door {
                 self.answer(door, to, datagram, now);
             }
+        }
+        for heard in given.heard {
+            self.channel_heard(key, heard, now);
         }
         for packet in given.packets {
             self.media_seen(now);
@@ -145,8 +158,11 @@ impl State {
 
     /// Sends a packet on to everybody else in the room.
     pub(super) fn forward(&mut self, sender: u64, packet: &RtpPacket, now: Instant) {
-        let Some(room) = self.bridge.endpoints.get(&sender).map(|e| e.room.clone()) else { return };
+        let of = self.bridge.endpoints.get(&sender).map(|e| (e.room.clone(), e.is_video(packet)));
+        let Some((room, is_video)) = of else { return };
         let others = self.bridge.endpoints.iter().filter(|(k, e)| **k != sender && e.room == room && e.connected);
+        // Nobody is sent video that nobody has asked for.
+        let others = others.filter(|(_, e)| e.wants_video || !is_video);
         for other in others.map(|(k, _)| *k).collect::<Vec<_>>() {
             let given = self.bridge.endpoints.get_mut(&other).map(|e| e.forward(packet, now));
             self.give(other, given, now);

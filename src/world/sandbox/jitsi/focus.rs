@@ -88,11 +88,12 @@ impl State {
     /// Somebody has come in.
     pub(super) fn focus_meets(&mut self, room: &str, nick: &str, now: Instant) {
         let Some(place) = self.rooms.get_mut(room) else { return };
-        let hashes = place.known_hashes.clone();
-        let Some(occupant) = place.occupant(nick) else { return };
-        let caps = occupant.caps.clone();
-        if caps.as_ref().is_some_and(|caps| hashes.contains(caps)) {
-            occupant.features = Some(vec!["urn:xmpp:jingle:apps:rtp:audio".to_owned()]);
+        let Some(caps) = place.occupant(nick).map(|occupant| occupant.caps.clone()) else { return };
+        let known = caps.as_ref().and_then(|caps| place.known_hashes.get(caps).cloned());
+        if known.is_some() {
+            if let Some(occupant) = place.occupant(nick) {
+                occupant.features = known;
+            }
             return self.invite_if_company(room, now);
         }
         let node = caps.map(|c| format!(" node='{}'", escaped(&c))).unwrap_or_default();
@@ -297,10 +298,10 @@ impl State {
                     .filter_map(|n| n.attribute("var").map(str::to_owned))
                     .collect();
                 let caps = place.occupant(&nick).and_then(|occupant| {
-                    occupant.features = Some(features);
+                    occupant.features = Some(features.clone());
                     occupant.caps.clone()
                 });
-                place.known_hashes.extend(caps);
+                place.known_hashes.extend(caps.map(|caps| (caps, features)));
                 self.invite_if_company(room, now);
             }
             Some(Asked::Invite(nick)) if failed => {
@@ -321,8 +322,8 @@ impl State {
         match jingle.attribute("action") {
             Some("session-accept") => self.session_accept(id, room, nick, iq, jingle, now),
             Some("transport-accept") => {
-                let ssrc = occupant.ssrc;
-                match super::offer::transport_answer(jingle, ssrc.unwrap_or_default()) {
+                let (ssrc, video) = (occupant.ssrc.unwrap_or_default(), occupant.video);
+                match super::offer::transport_answer(jingle, ssrc, video) {
                     Ok(answer) => {
                         self.acknowledge(id, iq);
                         self.bridge_accepts(room, nick, answer, now);
@@ -368,16 +369,16 @@ impl State {
         if place.occupants.iter().any(|o| o.nick != nick && o.ssrc == Some(answer.ssrc)) {
             return self.refuse_iq(id, iq, "bad-request", "SSRC is in use", "");
         }
-        let ssrc = answer.ssrc;
+        let (ssrc, video) = (answer.ssrc, answer.video);
         if let Some(occupant) = place.occupant(nick) {
-            occupant.ssrc = Some(ssrc);
+            (occupant.ssrc, occupant.video) = (Some(ssrc), video);
         }
         let accepted = place.occupants.iter().filter(|o| o.nick != nick && o.ssrc.is_some());
         let others: Vec<(String, String)> = accepted.filter_map(|o| Some((o.nick.clone(), o.sid.clone()?))).collect();
         self.acknowledge(id, iq);
         self.bridge_accepts(room, nick, answer, now);
         for (other, sid) in others {
-            let added = super::offer::source_add(&sid, nick, ssrc);
+            let added = super::offer::source_add(&sid, nick, ssrc, video);
             self.focus_asks(room, &other, "set", &added, Asked::Other);
         }
     }

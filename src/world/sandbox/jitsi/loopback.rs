@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::Jitsi;
+use super::offer::DATA_CHANNEL;
 
 /// Datagrams that are taken in before any goes out.
 const AT_ONCE: u32 = 64;
@@ -79,7 +80,8 @@ impl Jitsi {
     pub fn bridge_offer(&self, room: &str, endpoint: &str, sid: &str) -> String {
         self.with(|state, now| {
             let key = state.allocate(room, endpoint, now);
-            state.bridge.endpoints.get(&key).map(|e| state.offer(e, sid, &[])).unwrap_or_default()
+            let features = [DATA_CHANNEL.to_owned()];
+            state.bridge.endpoints.get(&key).map(|e| state.offer(e, sid, &features)).unwrap_or_default()
         })
     }
 

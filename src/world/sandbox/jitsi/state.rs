@@ -196,7 +196,7 @@ impl State {
         if faults.blocked_in || cut || lost || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        match self.way() {
+        match self.way(is_media) {
             Duration::ZERO => self.bridge_receives(from, at, &datagram, now),
             way => self.later(now + way, Timer::Arrive { from, at, datagram }),
         }
@@ -209,17 +209,26 @@ impl State {
         if faults.blocked_out || cut || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        match self.way() {
+        let is_media = matches!(datagram.first(), Some(128..=191));
+        let slow = if is_media { self.slowness() } else { Duration::ZERO };
+        match self.way(is_media) + slow {
             Duration::ZERO => self.bring(from, to, datagram),
             way => self.later(now + way, Timer::Return { from, to, datagram }),
         }
     }
 
-    /// How long a datagram is on its way.
-    fn way(&mut self) -> Duration {
+    /// How long a datagram is on its way. Media alone jitters: the timers of SCTP hang on chance that is not ours.
+    fn way(&mut self, is_media: bool) -> Duration {
         let (delay, jitter) = (self.setup.faults.delay, self.setup.faults.jitter);
         let delay = if self.real_network { delay } else { delay + self.setup.way };
-        if jitter.is_zero() { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
+        if jitter.is_zero() || !is_media { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
+    }
+
+    /// How long the bridge takes over a packet when more people are there than it can serve.
+    fn slowness(&self) -> Duration {
+        let limit = self.setup.faults.slow_above.unwrap_or(usize::MAX);
+        let beyond = self.bridge.endpoints.len().saturating_sub(limit);
+        Duration::from_millis(2) * u32::try_from(beyond).unwrap_or(u32::MAX)
     }
 
     fn bring(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
