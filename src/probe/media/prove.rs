@@ -32,6 +32,7 @@ fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
 /// `progress` is told of each stage once every participant has passed it.
 pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progress: impl Fn(Stage) + Sync) -> Proof {
     let began = Instant::now();
+    let mut chance = chance(wire.seed, wire.clock);
     let certificates = Certificates::Trusted;
     let door = Door { wire: *wire, site: &ask.site, addresses: &[], certificates, limits: Limits::default() };
     let found = tokio::select! {
@@ -44,7 +45,7 @@ pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progres
     let mut proof = match found {
         Err(finding) => Proof { finding: Some(finding), ..Proof::default() },
         Ok((addresses, names)) => {
-            let places = places(ask, &names, &mut chance(wire.seed, wire.clock));
+            let places = places(ask, &names, &mut chance);
             hold(Door { addresses: &addresses, ..door }, ask, &places, stop, &progress).await
         }
     };
