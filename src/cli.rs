@@ -1,15 +1,18 @@
 //! The command line: global options, and the subcommands of `command`.
 
-use std::io::{self, IsTerminal};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::command::Command;
 use crate::config::{Environment, Flags};
+use crate::domain::name::without_passwords;
+use crate::error::Kind;
 use crate::render::{Form, Look, Page, Style, style};
 
 /// Start, prove and stop a Jitsi Meet that costs nothing to run while nobody meets
@@ -28,15 +31,79 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The command line of this process; help, and a wrong one, end it.
-    pub fn read() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
+    /// The command line of this process; otherwise what help, and a wrong one, end with, when it has been said.
+    pub fn read() -> Result<Self, u8> {
+        let given: Vec<OsString> = std::env::args_os().collect();
+        Self::parse_with(&given, Variables::NotEmpty).map_err(|error| {
             // Given options alone, also in the environment, clap lists subcommands without a word about them.
-            let bare = || Self::command().mut_args(|arg| arg.env(None)).try_get_matches_from(["meetctl"]).err();
+            let bare = || Self::parse_with(&["meetctl".into()], Variables::None).err();
             let help = (error.kind() == ErrorKind::MissingSubcommand).then(bare).flatten();
-            help.unwrap_or(error).exit()
+            let culprit = Self::culprit(&given, &error);
+            let error = help.unwrap_or(error);
+            // Nobody may be there to read it.
+            let _ = error.print();
+            match culprit {
+                None => u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.exit_code()),
+                Some(variable) => {
+                    let _ =
+                        writeln!(io::stderr(), "\nThe value comes from the variable {variable}: mend it, or unset it.");
+                    Kind::Configuration.exit_code()
+                }
+            }
         })
     }
+
+    fn parse_with(given: &[OsString], variables: Variables<'_>) -> Result<Self, clap::Error> {
+        let matches = heeding(Self::command(), variables).try_get_matches_from(given)?;
+        Self::from_arg_matches(&matches)
+    }
+
+    /// The variable without which the command line would be right.
+    fn culprit(given: &[OsString], error: &clap::Error) -> Option<String> {
+        let by_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
+        if !by_value || Self::parse_with(given, Variables::None).is_err() {
+            return None;
+        }
+        let mut names = Vec::new();
+        list_variables(&Self::command(), &mut names);
+        names.into_iter().find(|name| Self::parse_with(given, Variables::Only(name)).is_err())
+    }
+}
+
+/// Which variables of the environment count.
+#[derive(Clone, Copy)]
+enum Variables<'a> {
+    NotEmpty,
+    Only(&'a str),
+    None,
+}
+
+impl Variables<'_> {
+    fn count(self, name: &str, value: &OsStr) -> bool {
+        match self {
+            Self::NotEmpty => Environment::counts(&value.to_string_lossy()),
+            Self::Only(only) => only == name && Environment::counts(&value.to_string_lossy()),
+            Self::None => false,
+        }
+    }
+}
+
+/// The command line as it would be without the other variables. Clap itself takes an empty one for a value.
+fn heeding(tree: clap::Command, variables: Variables<'_>) -> clap::Command {
+    let names: Vec<String> = tree.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let tree = tree.mut_args(|arg| {
+        let value = arg.get_env().and_then(|name| Some((name.to_str()?.to_owned(), std::env::var_os(name)?)));
+        match value {
+            Some((name, value)) if !variables.count(&name, &value) => arg.env(None),
+            Some(_) | None => arg,
+        }
+    });
+    names.into_iter().fold(tree, |tree, name| tree.mut_subcommand(name, |command| heeding(command, variables)))
+}
+
+fn list_variables(tree: &clap::Command, names: &mut Vec<String>) {
+    names.extend(tree.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())));
+    tree.get_subcommands().for_each(|command| list_variables(command, names));
 }
 
 /// What every subcommand understands.
@@ -95,9 +162,9 @@ pub struct Options {
     #[arg(long, global = true, env = "MEETCTL_TIMEOUT", hide_env_values = true, value_name = "DURATION", value_parser = span)]
     pub timeout: Option<Duration>,
 
-    /// Simulated seconds per real one in the sandbox; 0 does not wait [default: 60 on a terminal, else 0]
+    /// Simulated seconds per real one in the sandbox, up to 1000; 0 does not wait [default: 60 on a terminal, else 0]
     #[arg(long, global = true, env = "MEETCTL_PACE", hide_env_values = true, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(..=100_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=1_000))]
     pub pace: Option<u32>,
 
     /// Seed of the sandbox's chance
@@ -174,7 +241,22 @@ impl Options {
             2 => "debug",
             _ => "trace",
         };
-        tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).init();
+        tracing_subscriber::fmt().with_writer(|| Veil(io::stderr())).with_env_filter(filter).init();
+    }
+}
+
+/// Where the developers' log is written: without passwords in addresses. A reader that is gone never stops the work.
+struct Veil(io::Stderr);
+
+impl Write for Veil {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(without_passwords(&String::from_utf8_lossy(line)).as_bytes());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
     }
 }
 

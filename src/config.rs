@@ -1,5 +1,6 @@
-//! The configuration: defaults < user file < project file < environment < flags, checked once, with origins.
+//! The configuration: defaults < AWS profile (region) < user file < project file < environment < flags, checked once, with origins.
 
+pub mod aws;
 mod environment;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ use clap::Args;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub use self::aws::AwsProfile;
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
@@ -25,6 +27,7 @@ use crate::domain::changes::Recordings;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
 use crate::event::Setting;
+use crate::files;
 use crate::probe::{Limits, Sight};
 
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
@@ -47,6 +50,10 @@ pub struct Flags {
     #[arg(long, global = true, help_heading = "Global options")]
     pub region: Option<String>,
 
+    /// The AWS account of the platform; credentials of another one are refused [env: MEETCTL_ACCOUNT]
+    #[arg(long, global = true, value_name = "ID", help_heading = "Global options")]
+    pub account: Option<String>,
+
     /// The profile that has the AWS credentials [env: MEETCTL_PROFILE, AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub profile: Option<String>,
@@ -61,11 +68,12 @@ pub struct Flags {
 }
 
 impl Flags {
-    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 6] {
+    fn given(&self) -> [(&'static str, &'static str, Option<&String>); 7] {
         [
             ("platform.name", "--platform", self.platform.as_ref()),
             ("platform.domain", "--domain", self.domain.as_ref()),
             ("platform.region", "--region", self.region.as_ref()),
+            ("platform.account", "--account", self.account.as_ref()),
             ("aws.profile", "--profile", self.profile.as_ref()),
             ("tls.ca_file", "--ca-file", self.ca_file.as_ref()),
             ("terraform.dir", "--terraform-dir", self.terraform_dir.as_ref()),
@@ -77,9 +85,14 @@ impl Flags {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Default,
-    File { path: PathBuf, line: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+    },
     Variable(&'static str),
     Flag(&'static str),
+    /// A profile of the AWS configuration.
+    Profile(String),
     Sandbox,
 }
 
@@ -89,6 +102,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+            Self::Profile(name) => write!(f, "AWS profile {name}"),
             Self::Sandbox => f.write_str("sandbox"),
         }
     }
@@ -149,30 +163,32 @@ impl Config {
     /// Reads all sources, the strongest last.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let mut values = Values::defaults();
-        let project = match flags.config.clone().or_else(|| environment.path("MEETCTL_CONFIG")) {
-            Some(named) => Some(environment.folder.join(named)),
-            None => file::of_project(&environment.folder),
-        };
-        for path in environment.user_file().filter(|f| f.is_file()).into_iter().chain(project) {
-            values.add_file(&path)?;
+        if let Some(path) = environment.user_file().filter(|file| file.symlink_metadata().is_ok()) {
+            values.add_file(&path, file::read_found(&path)?);
+        }
+        if let Some(named) = flags.config.clone().or_else(|| environment.path("MEETCTL_CONFIG")) {
+            let path = environment.folder.join(named);
+            values.add_file(&path, file::read(&path)?);
+        } else if let Some(path) = file::of_project(&environment.folder) {
+            values.add_file(&path, file::read_found(&path)?);
         }
         values.add_environment(environment);
         values.add_flags(flags);
+        values.add_profile(environment);
         values.check(&environment.folder)
     }
 
-    /// The platform of the sandbox. No file is read.
+    /// The platform of the sandbox. Neither files nor variables are read; flags hold, as they would outside: under
+    /// another name or in another region, there is nothing.
+    pub fn sandbox_with(flags: &Flags) -> Result<Self, ConfigError> {
+        let mut values = Values::sandbox();
+        values.add_flags(flags);
+        values.check(Path::new("/"))
+    }
+
+    /// The platform of the sandbox, as it is without a flag.
     pub fn sandbox() -> Self {
-        let mut values = Values::defaults();
-        for (key, value) in [
-            ("platform.name", "jitsi-video-platform"),
-            ("platform.domain", "meet.example.org"),
-            ("platform.region", "us-west-2"),
-            ("platform.account", "111122223333"),
-        ] {
-            values.set(key, Raw::Text(value.into()), Origin::Sandbox);
-        }
-        values.check(Path::new("/")).expect("the sandbox's own values are right")
+        Self::sandbox_with(&Flags::default()).expect("the sandbox's own values are right")
     }
 
     /// The platform's host name, for a command that needs it.
@@ -194,12 +210,15 @@ impl Config {
     /// What judging and planning depend on. Meetings are respected unless a command says otherwise.
     pub fn policy(&self) -> Policy {
         Policy {
+            platform: self.name.clone(),
+            region: self.region.clone(),
             account: self.account.clone(),
             session: self.session,
             media: self.media,
             counted: self.occupancy,
             meetings: Meetings::Respect,
             recordings: Recordings::Kept,
+            agreed: None,
         }
     }
 
@@ -209,11 +228,15 @@ impl Config {
     }
 }
 
+/// All of the roots that browsers trust take a quarter of this.
+const LARGEST_BUNDLE: u64 = 1024 * 1024;
+
 /// The certificates in a PEM file.
 pub fn roots_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let unreadable = |why: String| ConfigError::Roots { path: path.to_owned(), why };
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let roots: Vec<_> = read.map_err(|e| unreadable(e.to_string()))?;
+    let content = files::read(path, LARGEST_BUNDLE).map_err(|e| unreadable(e.to_string()))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+    let roots = read.map_err(|e| unreadable(e.to_string()))?;
     if roots.is_empty() { Err(unreadable("there is no certificate in it".into())) } else { Ok(roots) }
 }
 
@@ -229,15 +252,27 @@ impl Values {
         Self { of: defaults.collect(), warnings: Vec::new() }
     }
 
+    fn sandbox() -> Self {
+        let mut values = Self::defaults();
+        for (key, value) in [
+            ("platform.name", "jitsi-video-platform"),
+            ("platform.domain", "meet.example.org"),
+            ("platform.region", "us-west-2"),
+            ("platform.account", "111122223333"),
+        ] {
+            values.set(key, Raw::Text(value.into()), Origin::Sandbox);
+        }
+        values
+    }
+
     fn set(&mut self, key: &'static str, raw: Raw, origin: Origin) {
         self.of.insert(key, (raw, origin));
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        for found in file::read(path)? {
+    fn add_file(&mut self, path: &Path, content: Vec<file::Found>) {
+        for found in content {
             self.set(found.key.name, found.raw, Origin::File { path: path.to_owned(), line: found.line });
         }
-        Ok(())
     }
 
     fn add_environment(&mut self, environment: &Environment) {
@@ -247,6 +282,15 @@ impl Values {
             };
             self.warn_of_aws(key, variable, value);
             self.set(key.name, Raw::typed(value, key.shape), Origin::Variable(variable));
+        }
+    }
+
+    /// Where nobody says a region, it is the profile's.
+    fn add_profile(&mut self, environment: &Environment) {
+        let is_default = matches!(self.of.get("platform.region"), None | Some((_, Origin::Default)));
+        let profile = self.of.get("aws.profile").and_then(|(raw, _)| raw.text().ok()).unwrap_or("default").to_owned();
+        if is_default && let Some(region) = AwsProfile::of(environment, &profile).region {
+            self.set("platform.region", Raw::Text(region), Origin::Profile(profile));
         }
     }
 

@@ -28,7 +28,7 @@ impl Outcome {
         match self {
             Self::Done | Self::NothingToDo => "done, nothing to do, healthy",
             Self::Unhealthy => {
-                "the answer is bad, and known: not healthy, a condition that failed for certain, not at the expected level"
+                "the answer is bad, and known: not healthy, a condition that failed for certain, not at the expected level, no such platform, something left that costs"
             }
             Self::CannotTell => "cannot tell: something needed for the answer could not be read",
         }
@@ -84,7 +84,7 @@ impl Kind {
             Self::Configuration => "configuration missing or wrong",
             Self::NoAccess => "no access: credentials missing, expired or not allowed",
             Self::Refused => {
-                "refused, because it would not be safe: people in a meeting, or that cannot be seen; somebody else's change"
+                "refused, because it would not be safe: people in a meeting, or that cannot be seen; somebody else's change; another plan than the one agreed to"
             }
             Self::TimedOut => "timed out; what was still awaited is named",
             Self::Outside => {
@@ -190,6 +190,19 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let what = refusal.to_string();
         match refusal {
+            Refusal::NoPlatform(nowhere) => {
+                let next = if nowhere.theirs.is_some() {
+                    "if it is this platform's, and somebody changed its tags: `meetctl deploy` puts them back"
+                } else {
+                    "if it is still to be made: `meetctl deploy`"
+                };
+                let why = [nowhere.theirs, nowhere.answers];
+                let failure = why.into_iter().flatten().fold(Self::new(Kind::Broken, what), Self::because);
+                failure.next("check name, region and account: `meetctl config show --origin`").next(next)
+            }
+            Refusal::NotNamed { addresses } => Self::new(Kind::Refused, what).because(addresses.join(", ")).next(
+                "somebody has changed the platform meanwhile: run the same command again, and look at what it names",
+            ),
             Refusal::Blind { because, why, .. } => Self::new(because.into(), what).because(why).next(advice(because)),
             Refusal::MeetingInProgress { .. } => Self::new(Kind::Refused, what)
                 .next("wait for them: `meetctl down --when-empty`")

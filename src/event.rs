@@ -1,5 +1,6 @@
 //! Everything the program says while it works: one stream, one enum, one order.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,7 +35,6 @@ pub enum Event {
     Hello {
         meetctl: &'static str,
         schema: u32,
-        sandbox: bool,
     },
     /// After each whole look; the last one's plan is empty.
     Planned {
@@ -121,16 +121,14 @@ pub enum Event {
 
 impl Event {
     /// The first event.
-    pub const fn hello(sandbox: bool) -> Self {
-        Self::Hello { meetctl: env!("CARGO_PKG_VERSION"), schema: SCHEMA, sandbox }
+    pub const fn hello() -> Self {
+        Self::Hello { meetctl: env!("CARGO_PKG_VERSION"), schema: SCHEMA }
     }
 
     /// What the event says, for the reference page.
     pub const fn about(&self) -> &'static str {
         match self {
-            Self::Hello { .. } => {
-                "Always first: the version, the schema of what follows, and whether it is the sandbox."
-            }
+            Self::Hello { .. } => "Always first: the version, and the schema of what follows.",
             Self::Planned { .. } => "A whole look with the plan that follows from it; the last plan of a run is empty.",
             Self::StepStarted { .. } => {
                 "A condition is being brought about or awaited, and for how many seconds at most."
@@ -154,6 +152,32 @@ impl Event {
             Self::Finished { .. } => "Last, when the job was done, whatever its answer.",
             Self::Failed { .. } => "Last, when the job could not be done: what, why, and what to do next.",
         }
+    }
+
+    /// What is waited for once this has been said.
+    fn awaits(&self) -> Option<String> {
+        Some(match self {
+            Self::Planned { .. } | Self::StepFinished { .. } | Self::PhaseFinished { .. } | Self::Answer(_) => {
+                "the next look at the platform".to_owned()
+            }
+            Self::StepStarted { until, .. } => until.to_string(),
+            Self::StepProgress { until, note } => format!("{until}: {note}"),
+            Self::PhaseStarted { phase, .. } => format!("the phase {}", phase.name()),
+            Self::ChangesPlanned { .. } => "Terraform".to_owned(),
+            Self::TerraformSaid { said: Said::Doing { what } } => format!("Terraform: {what}"),
+            Self::TerraformSaid { said: Said::Started { address, .. } | Said::Working { address, .. } } => {
+                format!("Terraform: {address}")
+            }
+            Self::Question { .. } => "an answer to the question".to_owned(),
+            Self::Hello { .. }
+            | Self::StepFailed { .. }
+            | Self::ServiceSaid { .. }
+            | Self::TerraformSaid { .. }
+            | Self::Warning { .. }
+            | Self::Note { .. }
+            | Self::Finished { .. }
+            | Self::Failed { .. } => return None,
+        })
     }
 
     /// The level of the platform that the event tells of.
@@ -361,22 +385,77 @@ pub struct Story {
 pub struct Stamped {
     pub seq: u64,
     pub at: Timestamp,
+    /// Whether it happened in the sandbox: each line says so, wherever it ends up.
+    pub sandbox: bool,
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// What a command waits for just now, for whoever ends it before it is done.
+#[derive(Clone, Debug, Default)]
+pub struct Awaited(Arc<Mutex<Option<Waiting>>>);
+
+/// Something that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub what: String,
+    /// Whether nobody outside has given any answer so far.
+    pub unanswered: bool,
+}
+
+impl Awaited {
+    /// The first answer of the outside is waited for.
+    pub fn first_answer(&self, what: impl Into<String>) {
+        self.set(Waiting { what: what.into(), unanswered: true });
+    }
+
+    /// The outside has answered, and this comes next.
+    pub fn next(&self, what: impl Into<String>) {
+        self.set(Waiting { what: what.into(), unanswered: false });
+    }
+
+    fn set(&self, waiting: Waiting) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+    }
+
+    pub fn now(&self) -> Waiting {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        waiting.unwrap_or_else(|| Waiting { what: "meetctl's own work".to_owned(), unanswered: false })
+    }
 }
 
 /// Where events are said.
 pub struct Events {
     clock: Clock,
+    sandbox: bool,
+    awaited: Awaited,
     seq: std::sync::atomic::AtomicU64,
     out: UnboundedSender<Stamped>,
-    level: std::sync::Mutex<Option<&'static str>>,
+    level: Mutex<Option<&'static str>>,
 }
 
 impl Events {
     pub fn new(clock: Clock) -> (Self, UnboundedReceiver<Stamped>) {
         let (out, said) = unbounded_channel();
-        (Self { clock, seq: 0.into(), out, level: None.into() }, said)
+        let (sandbox, awaited) = (false, Awaited::default());
+        (Self { clock, sandbox, awaited, seq: 0.into(), out, level: None.into() }, said)
+    }
+
+    /// Events of the sandbox, or not.
+    #[must_use]
+    pub fn of_sandbox(self, sandbox: bool) -> Self {
+        Self { sandbox, ..self }
+    }
+
+    /// Notes there what is waited for.
+    #[must_use]
+    pub fn noting(self, awaited: Awaited) -> Self {
+        Self { awaited, ..self }
+    }
+
+    /// What is waited for.
+    pub fn awaited(&self) -> &Awaited {
+        &self.awaited
     }
 
     /// Says an event. A reader that is gone never stops the work.
@@ -384,8 +463,11 @@ impl Events {
         if let (Some(level), Ok(mut last)) = (event.level(), self.level.lock()) {
             *last = Some(level);
         }
+        if let Some(what) = event.awaits() {
+            self.awaited.next(what);
+        }
         let seq = self.seq.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let _ = self.out.send(Stamped { seq, at: self.clock.now(), event });
+        let _ = self.out.send(Stamped { seq, at: self.clock.now(), sandbox: self.sandbox, event });
     }
 
     pub fn answer(&self, answer: Answer) {

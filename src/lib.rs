@@ -9,6 +9,7 @@
 //! * `command`: one file per subcommand.
 //! * `config`: defaults, files, environment and flags, each value with its origin.
 //! * `render`: how the stream of events looks.
+//! * `limit`, `signal`: what ends a command from outside: its time, signals, a closed pipe.
 
 pub mod cli;
 pub mod clock;
@@ -18,6 +19,8 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod files;
+pub mod limit;
 pub mod outside;
 pub mod probe;
 pub mod render;

@@ -8,83 +8,146 @@ use meetctl::cli::{Cli, Options};
 use meetctl::clock::Clock;
 use meetctl::command::{AtDesk, Command, Context, Desk, OnPlatform, OnStreet, Visit, token};
 use meetctl::config::{Config, Environment};
-use meetctl::error::{Failure, Kind};
-use meetctl::event::{Event, Events};
+use meetctl::error::{Failure, Kind, Outcome};
+use meetctl::event::{Awaited, Event, Events, Stamped};
+use meetctl::limit::{LATEST, Limit};
 use meetctl::outside::Outside;
 use meetctl::probe::Sight;
 use meetctl::render;
-use meetctl::signal::heeding;
+use meetctl::signal::{Rules, Watch};
+use meetctl::world::World;
 use meetctl::world::sandbox::pace::paced;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
-    let begun = catch_unwind(AssertUnwindSafe(|| begin(&cli)));
-    ExitCode::from(begun.unwrap_or(Kind::Bug.exit_code()))
+    let code = catch_unwind(AssertUnwindSafe(|| match Cli::read() {
+        Ok(cli) => begin(&cli),
+        Err(code) => code,
+    }));
+    ExitCode::from(code.unwrap_or(Kind::Bug.exit_code()))
+}
+
+/// What a run is made with, whatever its command.
+struct Run<'a> {
+    options: &'a Options,
+    environment: Environment,
+    limit: Limit,
+    awaited: Awaited,
+    watch: Watch,
+    only_looks: bool,
 }
 
 fn begin(cli: &Cli) -> u8 {
     cli.options.log();
-    let environment = Environment::of_process();
-    let simulated = cli.options.story().is_some() && !matches!(cli.command, Command::AtDesk(_));
+    let (options, command) = (&cli.options, &cli.command);
+    let stops = !matches!(command, Command::AtDesk(_));
+    let simulated = options.story().is_some() && stops;
+    let whole = options.timeout.or_else(|| command.limit());
+    let awaited = Awaited::default();
+    // Work that cannot be asked to stop is ended when its time is over; other work gets a little longer to leave.
+    let last = whole.map(|whole| (if stops { whole + LATEST } else { whole }, whole)).filter(|_| !simulated);
+    let watch = Watch::begin(Rules { stops, last, awaited: awaited.clone() });
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let Ok(runtime) = builder.enable_all().start_paused(simulated).build() else { return Kind::Bug.exit_code() };
-    let code = match &cli.command {
-        Command::AtDesk(command) => runtime.block_on(at_desk(command, &cli.options, environment)),
-        Command::OnStreet(command) => runtime.block_on(on_street(command, &cli.options, environment)),
-        Command::OnPlatform(command) => runtime.block_on(on_platform(command, &cli.options, &environment)),
-    };
+    let code = runtime.block_on(async {
+        let limit = Limit::from_now(whole);
+        let only_looks = command.only_looks();
+        let run = Run { options, environment: Environment::of_process(), limit, awaited, watch, only_looks };
+        match command {
+            Command::AtDesk(command) => at_desk(command, run).await,
+            Command::OnStreet(command) => on_street(command, run).await,
+            Command::OnPlatform(command) => on_platform(command, run).await,
+        }
+    });
     runtime.shutdown_background();
     code
 }
 
-async fn at_desk(command: &AtDesk, options: &Options, environment: Environment) -> u8 {
-    let look = options.look(&environment);
-    let (say, said) = Events::new(Clock::system());
+impl Run<'_> {
+    fn events(&self, clock: Clock) -> (Events, UnboundedReceiver<Stamped>) {
+        let (say, said) = Events::new(clock);
+        (say.of_sandbox(self.options.story().is_some()).noting(self.awaited.clone()), said)
+    }
+
+    /// Opens the outside, within the limit.
+    async fn open<T>(&self, opening: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        self.awaited.first_answer("AWS's settings, and whoever they name");
+        self.limit.hold(&CancellationToken::new(), &self.awaited, opening).await
+    }
+
+    /// Does the command's work, until it is done, out of time, or not wanted any more.
+    async fn work(
+        &self,
+        stop: &CancellationToken,
+        say: &Events,
+        work: impl Future<Output = Result<Outcome, Failure>>,
+    ) -> Result<Outcome, Failure> {
+        let held = self.limit.hold(stop, &self.awaited, work);
+        match self.watch.over(stop, say, held).await {
+            // Its reader has read enough.
+            Err(failure) if failure.kind == Kind::Interrupted && self.only_looks && self.watch.has_no_reader() => {
+                Ok(Outcome::Done)
+            }
+            ended => ended,
+        }
+    }
+
+    /// Tells what the work says, at the pace of the sandbox.
+    async fn tell(&self, work: impl Future<Output = u8>, said: UnboundedReceiver<Stamped>, clock: Clock) -> u8 {
+        let pace = self.options.story().and_then(|_| self.options.pace());
+        paced(pace, render::tell(work, said, &self.options.look(&self.environment), clock)).await
+    }
+}
+
+async fn at_desk(command: &AtDesk, run: Run<'_>) -> u8 {
+    let options = run.options;
+    let (say, said) = run.events(Clock::system());
+    run.awaited.next("an answer at the terminal");
     let desk = Desk {
         say,
         flags: options.flags.clone(),
-        environment,
+        environment: run.environment.clone(),
         tree: Cli::command(),
         sandbox: options.story().is_some(),
         seed: options.seed,
         interactive: options.may_ask(),
     };
     let work = async {
-        desk.say.emit(Event::hello(desk.sandbox));
+        desk.say.emit(Event::hello());
         desk.say.finish(command.run(&desk))
     };
-    render::tell(work, said, &look, Clock::system()).await
+    // Nothing here takes simulated time.
+    render::tell(work, said, &options.look(&run.environment), Clock::system()).await
 }
 
-async fn on_street(command: &OnStreet, options: &Options, environment: Environment) -> u8 {
-    let look = options.look(&environment);
-    let opened = Outside::street(options, &environment);
+async fn on_street(command: &OnStreet, run: Run<'_>) -> u8 {
+    let opened = Outside::street(run.options, &run.environment);
     let clock = opened.as_ref().map_or_else(|_| Clock::system(), |outside| outside.world.clock);
-    let (say, said) = Events::new(clock);
+    let (say, said) = run.events(clock);
     let work = async {
-        say.emit(Event::hello(options.story().is_some()));
+        say.emit(Event::hello());
         let outside = match opened {
             Ok(opened) => opened,
             Err(failure) => return say.finish(Err(failure)),
         };
         let keep = outside.keeper();
         let stop = CancellationToken::new();
-        let visit = Visit { street: outside.world, environment, say, stop, timeout: options.timeout };
-        let result = heeding(&visit.stop, &visit.say, command.run(&visit)).await;
+        let visit = Visit { street: outside.world, environment: run.environment.clone(), say, stop };
+        let result = run.work(&visit.stop, &visit.say, command.run(&visit)).await;
         let kept = keep();
         visit.say.finish(result.and_then(|outcome| kept.map(|()| outcome)))
     };
-    let pace = options.story().and_then(|_| options.pace());
-    paced(pace, render::tell(work, said, &look, clock)).await
+    run.tell(work, said, clock).await
 }
 
-async fn on_platform(command: &OnPlatform, options: &Options, environment: &Environment) -> u8 {
-    let opened = open(options, environment).await;
+async fn on_platform(command: &OnPlatform, run: Run<'_>) -> u8 {
+    let options = run.options;
+    let opened = run.open(open(options, &run.environment)).await;
     let clock = opened.as_ref().map_or_else(|_| Clock::system(), |(_, _, outside)| outside.world.clock);
-    let (say, said) = Events::new(clock);
+    let (say, said) = run.events(clock);
     let work = async {
-        say.emit(Event::hello(options.story().is_some()));
+        say.emit(Event::hello());
         let (config, sight, outside) = match opened {
             Ok(opened) => opened,
             Err(failure) => return say.finish(Err(failure)),
@@ -98,24 +161,24 @@ async fn on_platform(command: &OnPlatform, options: &Options, environment: &Envi
             yes: options.yes,
             timeout: options.timeout,
             wait: options.waits(),
-            world: outside.world,
+            world: World { look: run.limit.look(), ..outside.world },
             sight,
             config,
             say,
         };
-        let result = heeding(&cx.stop, &cx.say, command.run(&cx)).await;
+        run.awaited.first_answer("AWS, to say whose credentials these are");
+        let result = run.work(&cx.stop, &cx.say, command.run(&cx)).await;
         // What has happened in the sandbox has happened, however the job ended.
         let kept = keep();
         cx.say.finish(result.and_then(|outcome| kept.map(|()| outcome)))
     };
-    let pace = options.story().and_then(|_| options.pace());
-    paced(pace, render::tell(work, said, &options.look(environment), clock)).await
+    run.tell(work, said, clock).await
 }
 
 /// The configuration of a platform, what the probes look at, and the world that it is in.
 async fn open(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
     let config = match options.story() {
-        Some(_) => Config::sandbox(),
+        Some(_) => Config::sandbox_with(&options.flags)?,
         None => Config::load(&options.flags, environment)?,
     };
     let sight = Sight { token: token(None, environment)?, ..config.sight()? };

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use crate::cli::Options;
 use crate::clock::Clock;
-use crate::config::{Config, Environment, roots_in};
+use crate::config::{self, Config, Environment, roots_in};
 use crate::domain::name::Names;
 use crate::error::{Failure, Kind};
+use crate::files;
 use crate::world::aws::{self, Settings};
 use crate::world::net::Internet;
 use crate::world::sandbox::store::{Store, StoreError};
-use crate::world::sandbox::{Handle, Story, world};
+use crate::world::sandbox::{Handle, Story, world_for};
 use crate::world::terraform::{self, Program};
-use crate::world::{Street, Trust, World};
+use crate::world::{LONGEST_LOOK, Street, Trust, World};
 
 /// A world, and what is to be kept of it when the command is over.
 pub struct Outside<W = World> {
@@ -24,15 +25,15 @@ pub struct Outside<W = World> {
 impl Outside {
     pub async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
         match options.story() {
-            Some(name) => Self::play(story(name)?, options.seed, environment),
+            Some(name) => Self::play(story(name)?, options.seed, environment, config),
             None => Ok(Self { world: real(config, environment).await?, played: None }),
         }
     }
 
-    fn play(story: Story, seed: Option<u64>, environment: &Environment) -> Result<Self, Failure> {
+    fn play(story: Story, seed: Option<u64>, environment: &Environment, config: &Config) -> Result<Self, Failure> {
         let kept = store(environment)?;
         let saved = kept.load(story)?;
-        let (world, handle) = world(story, saved, seed.unwrap_or(0));
+        let (world, handle) = world_for(story, saved, seed.unwrap_or(0), &config.name, &config.region);
         Ok(Self { world, played: Some((kept, handle)) })
     }
 }
@@ -41,7 +42,7 @@ impl Outside<Street> {
     /// The way to any deployment: needs no configuration and no account.
     pub fn street(options: &Options, environment: &Environment) -> Result<Self, Failure> {
         if let Some(name) = options.story() {
-            let Outside { world, played } = Outside::play(story(name)?, options.seed, environment)?;
+            let Outside { world, played } = Outside::play(story(name)?, options.seed, environment, &Config::sandbox())?;
             return Ok(Self { world: world.into(), played });
         }
         let given = options.flags.ca_file.as_ref().map(PathBuf::from);
@@ -70,8 +71,11 @@ impl<W> Outside<W> {
 
 /// Where the stories of the sandbox are kept between two commands.
 pub fn store(environment: &Environment) -> Result<Store, Failure> {
-    let folder = environment.path("MEETCTL_STATE_DIR").or_else(|| environment.state_folder());
-    folder.map(Store::new).ok_or_else(|| {
+    if let Some(named) = environment.path("MEETCTL_STATE_DIR") {
+        return Ok(Store::new(named));
+    }
+    let found = environment.state_folder().map(|folder| ours(folder, "MEETCTL_STATE_DIR")).transpose()?;
+    found.map(Store::new).ok_or_else(|| {
         Failure::new(Kind::Configuration, "there is no folder to keep the sandbox in")
             .because("neither MEETCTL_STATE_DIR nor XDG_STATE_HOME nor HOME is set")
             .next("set MEETCTL_STATE_DIR to a folder")
@@ -89,6 +93,7 @@ pub fn story(name: &str) -> Result<Story, Failure> {
 }
 
 async fn real(config: &Config, environment: &Environment) -> Result<World, Failure> {
+    config::aws::check(environment, config.profile.as_deref())?;
     let settings = Settings {
         names: Names::new(config.name.clone()),
         host: config.host()?.clone(),
@@ -113,6 +118,7 @@ async fn real(config: &Config, environment: &Environment) -> Result<World, Failu
         clock: Clock::system(),
         trust: Trust::browsers().and_private(config.private_roots()?),
         seed: seed(),
+        look: LONGEST_LOOK,
     })
 }
 
@@ -122,11 +128,23 @@ fn seed() -> u64 {
 }
 
 fn folder(found: Option<PathBuf>, variable: &str) -> Result<PathBuf, Failure> {
-    found.ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         Failure::new(Kind::Configuration, "there is no folder to work in")
             .because(format!("neither {variable} nor HOME is set"))
             .next(format!("set {variable} to a folder"))
-    })
+    })?;
+    ours(found, variable)
+}
+
+/// A folder that nobody named is not worked in when somebody else can write into it.
+fn ours(folder: PathBuf, variable: &str) -> Result<PathBuf, Failure> {
+    match files::check_found_folder(&folder) {
+        Ok(()) => Ok(folder),
+        Err(error) => Err(Failure::new(Kind::Configuration, format!("{} is not worked in", folder.display()))
+            .because(error.to_string())
+            .next(format!("make it yours alone: `chmod go-w {}` (and `chown`)", folder.display()))
+            .next(format!("or set {variable} to another folder"))),
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -21,7 +21,8 @@ enum Deed {
 /// Show every key with its value
 ///
 /// A flag wins over the environment, that over the project's `meetctl.toml` (in this folder or the nearest above),
-/// that over the user's `~/.config/meetctl/config.toml`, that over the default.
+/// that over the user's `~/.config/meetctl/config.toml`, that over the default. The region is that of the AWS profile
+/// where nothing but the default says one.
 ///
 /// Example: `meetctl config show --origin`
 #[derive(clap::Args)]
@@ -33,7 +34,8 @@ struct Show {
 
 pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
     let Deed::Show(show) = &args.deed;
-    let config = if desk.sandbox { Config::sandbox() } else { Config::load(&desk.flags, &desk.environment)? };
+    let config =
+        if desk.sandbox { Config::sandbox_with(&desk.flags)? } else { Config::load(&desk.flags, &desk.environment)? };
     for warning in config.warnings {
         desk.say.warn(warning);
     }

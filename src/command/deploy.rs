@@ -8,7 +8,7 @@ use crate::domain::cost::Cost;
 use crate::domain::estimate::levels;
 use crate::domain::level::{Goal, Level};
 use crate::domain::observed::{Architecture, Observed};
-use crate::domain::plan::plan;
+use crate::domain::plan::spares_meetings;
 use crate::engine::{self, Job};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Settled};
@@ -32,9 +32,9 @@ pub struct Args {
     adopt_recordings: bool,
 }
 
-/// A certificate is issued within minutes; a first deployment takes about five, and up to an hour when the name's zone
-/// has yet to be delegated.
-const LIMIT: Duration = Duration::from_mins(90);
+/// A certificate is issued within minutes; a first deployment takes about five. When the name's zone has yet to be
+/// delegated, it may take longer, and the same command continues.
+pub(super) const LIMIT: Duration = Duration::from_mins(30);
 const GOAL: Goal = Goal::AtLeastStandby;
 
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
@@ -87,7 +87,7 @@ const ZONES: u32 = 2;
 async fn planned(args: &Args, cx: &Context, job: Job<'_>, seen: &Observed) -> Result<Option<Planned>, Failure> {
     let data = if args.allow_destroying_data { Data::MayGo } else { Data::Stays };
     let adopt_recordings =
-        args.adopt_recordings || (seen.service.is_absent() && cx.world.cloud.recordings().await?.is_some());
+        args.adopt_recordings || (seen.service.is_absent() && cx.world.cloud.kept().await?.recordings.is_some());
     let wanted = Wanted::Deployed { adopt_recordings, data };
     match engine::preview(job, wanted, seen).await {
         // The list of tags may name a bucket for a while after it was deleted.
@@ -135,7 +135,7 @@ fn refuse_a_lost_state(changes: &Changes, seen: &Observed) -> Result<(), Failure
 fn spare_a_meeting(changes: &Changes, seen: &Observed, cx: &Context) -> Result<(), Failure> {
     let restarts = changes.resources.iter().any(|c| c.kind == "aws_ecs_service" || c.kind == "aws_ecs_task_definition");
     if restarts && seen.live_tasks().next().is_some() {
-        plan(seen, Goal::AtMostStandby, &cx.policy)?;
+        spares_meetings(seen, &cx.policy)?;
         cx.say.warn("the platform runs: this replaces its task, which takes some minutes");
     }
     Ok(())

@@ -14,9 +14,12 @@ use crate::event::{Answer, Settled};
 
 /// Remove the platform, and prove that nothing of it bills
 ///
-/// Stops the platform first, and refuses (exit code 5) while people are in a meeting. Recordings are kept unless
-/// --delete-recordings says otherwise; the bucket with Terraform's state is always kept. In the end everything with an
-/// hourly price that carries the project's tags is looked for; what is left ends with exit code 8.
+/// Stops the platform first, and refuses (exit code 5) while people are in a meeting. Needs the platform's account.
+/// Recordings are kept unless --delete-recordings says otherwise; the bucket with Terraform's state is always kept. A
+/// network load balancer that is shown to be the platform's, and that Terraform does not know, is named in the question
+/// and deleted first. In the end everything with an
+/// hourly price that carries the project's tags is looked for; what is left, or not shown to be ours, is listed, not
+/// touched, and ends with exit code 8.
 ///
 /// Example: `meetctl destroy --confirm jitsi-video-platform`
 #[derive(Debug, clap::Args)]
@@ -30,19 +33,24 @@ pub struct Args {
     delete_recordings: bool,
 }
 
-/// Removing everything takes about five minutes.
-const LIMIT: Duration = Duration::from_mins(40);
+/// Removing everything takes about five minutes; Terraform may need longer.
+pub(super) const LIMIT: Duration = Duration::from_mins(30);
 const GOAL: Goal = Goal::Destroyed;
 
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
+    ask::account(cx, "destroy")?;
     let recordings = if args.delete_recordings { Recordings::Deleted } else { Recordings::Kept };
     let policy = Policy { recordings, ..cx.policy.clone() };
     let job = Job { policy: &policy, ..cx.job(LIMIT) };
     let seen = engine::survey(job, GOAL).await?;
+    let steps = plan(&seen, GOAL, &policy)?.steps;
     let planned = engine::preview(job, Wanted::Removed { recordings }, &seen).await?;
     let shown = planned.map(|p| p.changes);
-    let nothing = shown.as_ref().is_none_or(|c| c.resources.is_empty());
-    if nothing && plan(&seen, GOAL, &policy)?.steps.is_empty() {
+    let named = ask::Named::of(&seen, &policy, shown.as_ref());
+    let policy = Policy { agreed: Some(named.agreed.clone()), ..policy.clone() };
+    let job = Job { policy: &policy, shown: shown.as_ref(), ..job };
+    let nothing = shown.as_ref().is_none_or(|c| c.resources.is_empty()) && !named.has_leftovers();
+    if nothing && steps.iter().all(|step| step.action.is_none()) {
         return engine::reach(job, GOAL).await;
     }
     let fate = match recordings {
@@ -51,8 +59,8 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     };
     let before = Cost::of(&seen).per_hour;
     let question = format!("Remove {} and everything above? It costs {before} an hour now. {fate}", cx.config.name);
-    ask::type_name(cx, args.confirm.as_deref(), &question).await?;
-    let outcome = engine::reach(Job { shown: shown.as_ref(), ..job }, GOAL).await?;
+    ask::type_name(cx, args.confirm.as_deref(), &named.told(cx, &question)).await?;
+    let outcome = engine::reach(job, GOAL).await?;
     let bucket = kept(recordings, cx, &seen).await?;
     cx.say.answer(Answer::Settled(Settled {
         level: Level::Destroyed,
@@ -71,5 +79,5 @@ async fn kept(recordings: Recordings, cx: &Context, seen: &Observed) -> Result<O
     if recordings == Recordings::Deleted && managed {
         return Ok(None);
     }
-    Ok(cx.world.cloud.recordings().await?.map(|bucket| format!("the bucket with recordings, {bucket}")))
+    Ok(cx.world.cloud.kept().await?.recordings.map(|bucket| format!("the bucket with recordings, {bucket}")))
 }

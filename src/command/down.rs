@@ -26,10 +26,14 @@ pub struct Args {
 }
 
 const LIMIT: Duration = Duration::from_mins(10);
-/// Meetings last.
-const LIMIT_WHEN_EMPTY: Duration = Duration::from_hours(6);
+/// Meetings last; then it stops.
+const LIMIT_WHEN_EMPTY: Duration = Duration::from_hours(6).saturating_add(LIMIT);
 
 impl Args {
+    pub(super) fn limit(&self) -> Duration {
+        if self.when_empty { LIMIT_WHEN_EMPTY } else { LIMIT }
+    }
+
     fn meetings(&self) -> Meetings {
         match (self.when_empty, self.cut_meetings) {
             (true, _) => Meetings::Await,
@@ -41,6 +45,5 @@ impl Args {
 
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let policy = Policy { meetings: args.meetings(), ..cx.policy.clone() };
-    let limit = if args.when_empty { LIMIT_WHEN_EMPTY } else { LIMIT };
-    engine::reach(Job { policy: &policy, ..cx.job(limit) }, Goal::AtMostStandby).await
+    engine::reach(Job { policy: &policy, ..cx.job(args.limit()) }, Goal::AtMostStandby).await
 }

@@ -126,13 +126,14 @@ fn findings() -> String {
 
 fn events() -> String {
     let mut page = format!(
-        "# Events\n\n`--output json` writes one event a line. Each has a number (`seq`), a time (`at`) and a `type`. New \
-         types and new keys may come at any time: pass over what you do not know. `schema` (now {SCHEMA}) counts what \
-         breaks readers. Durations are in seconds, money in US dollars, times in UTC.\n",
+        "# Events\n\n`--output json` writes one event a line. Each has a number (`seq`), a time (`at`), a `type`, and says \
+         whether it comes from the sandbox (`sandbox`). New types and new keys may come at any time: pass over what you do \
+         not know. `schema` (now {SCHEMA}) counts what breaks readers. Durations are in seconds, money in US dollars, times \
+         in UTC.\n",
     );
     for (seq, event) in samples().into_iter().enumerate() {
         let about = event.about();
-        let stamped = Stamped { seq: seq as u64, at: a_time(), event };
+        let stamped = Stamped { seq: seq as u64, at: a_time(), sandbox: false, event };
         let mut sample = serde_json::to_value(&stamped).unwrap_or_default();
         shorten(&mut sample);
         let name = sample["type"].as_str().unwrap_or_default().to_owned();
@@ -159,7 +160,7 @@ fn samples() -> Vec<Event> {
         .because("they would be thrown out")
         .next("wait for them: `meetctl down --when-empty`");
     vec![
-        Event::Hello { meetctl: "0.1.0", schema: SCHEMA, sandbox: false },
+        Event::Hello { meetctl: "0.1.0", schema: SCHEMA },
         Event::Planned {
             observed: Box::new(Observed::nothing(a_time())),
             plan: Plan { to: Goal::Running, steps: Vec::new() },

@@ -1,9 +1,12 @@
 //! `health`: every condition of `running`, judged now.
 
+use std::time::Duration;
+
 use super::{Context, unanswered, unless_stopped};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
 use crate::domain::observed::Observed;
+use crate::domain::plan::exists;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Health, Judged};
@@ -29,6 +32,8 @@ pub struct Args {
     strict: bool,
 }
 
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
 fn named(name: &str) -> Result<Condition, String> {
     let conditions = Goal::Running.conditions();
     conditions.iter().copied().find(|c| c.name() == name).ok_or_else(|| {
@@ -45,6 +50,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let look = if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.policy) } else { Look::everything() };
     let looking = observe(&cx.world, &cx.sight, &look, seen, &cx.stop);
     let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
+    exists(&seen, &cx.policy)?;
     let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.policy)).collect();
     let outcome = args.outcome(&judged);
     cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));

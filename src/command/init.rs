@@ -1,15 +1,16 @@
 //! `meetctl init`
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::Desk;
-use crate::config::Environment;
+use crate::config::{AwsProfile, Environment};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::error::{Failure, Kind, Outcome};
+use crate::files;
 
 /// Write a commented `meetctl.toml` into this folder
 ///
@@ -19,10 +20,6 @@ use crate::error::{Failure, Kind, Outcome};
 /// Example: `meetctl init --domain meet.example.org --no-input`
 #[derive(clap::Args)]
 pub struct Args {
-    /// The AWS account of the platform; credentials of another one will be refused
-    #[arg(long, env = "MEETCTL_ACCOUNT", hide_env_values = true, value_name = "NUMBER")]
-    account: Option<String>,
-
     /// Overwrite a file that is there
     #[arg(long)]
     force: bool,
@@ -45,9 +42,9 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
         return Err(exists(&path));
     }
     let answers = if desk.interactive {
-        gather(args, desk, Some(&mut Person { input: io::stdin().lock(), output: io::stderr().lock() }))
+        gather(desk, Some(&mut Person { input: io::stdin().lock(), output: io::stderr().lock() }))
     } else {
-        gather::<io::Empty, io::Sink>(args, desk, None)
+        gather::<io::Empty, io::Sink>(desk, None)
     }?;
     save(&path, &answers.to_toml(), args.force)?;
     desk.say.note(format!("wrote {}; now try `meetctl status`", path.display()));
@@ -62,14 +59,10 @@ fn exists(path: &Path) -> Failure {
 
 /// Writes the file at once and whole; without `force` only where there is none.
 fn save(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let open = |path: &Path| -> io::Result<File> { OpenOptions::new().write(true).create_new(true).open(path) };
     let written = if force {
-        let beside = path.with_extension("toml.new");
-        File::create(&beside)
-            .and_then(|mut f| f.write_all(text.as_bytes()))
-            .and_then(|()| std::fs::rename(&beside, path))
+        files::replace(path, text.as_bytes())
     } else {
-        open(path).and_then(|mut f| f.write_all(text.as_bytes()))
+        OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut f| f.write_all(text.as_bytes()))
     };
     written.map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
@@ -117,14 +110,10 @@ impl<I: BufRead, O: Write> Person<I, O> {
     }
 }
 
-fn gather<I: BufRead, O: Write>(
-    args: &Args,
-    desk: &Desk,
-    mut person: Option<&mut Person<I, O>>,
-) -> Result<Answers, Failure> {
+fn gather<I: BufRead, O: Write>(desk: &Desk, mut person: Option<&mut Person<I, O>>) -> Result<Answers, Failure> {
     let (flags, environment) = (&desk.flags, &desk.environment);
     let profile = flags.profile.clone().or_else(|| of(environment, &["MEETCTL_PROFILE", "AWS_PROFILE"]));
-    let aws = Aws::of(environment, profile.as_deref().unwrap_or("default"));
+    let aws = AwsProfile::of(environment, profile.as_deref().unwrap_or("default"));
     let said = |flag: &Option<String>, variables: &[&str]| flag.clone().or_else(|| of(environment, variables));
     let name = said(&flags.platform, &["MEETCTL_PLATFORM"]);
     let domain = said(&flags.domain, &["MEETCTL_DOMAIN"]);
@@ -143,7 +132,7 @@ fn gather<I: BufRead, O: Write>(
             .ok_or_else(|| missing("--region us-west-2"))?,
         account: settle(
             person.as_deref_mut(),
-            args.account.clone().or(aws.account),
+            said(&flags.account, &["MEETCTL_ACCOUNT"]).or(aws.account),
             "The AWS account, 12 digits (empty: any)",
             None,
         )?,
@@ -182,38 +171,6 @@ fn missing(option: &str) -> Failure {
     Failure::new(Kind::Usage, "something is missing that cannot be found out")
         .because("no option, no variable and no answer says it")
         .next(format!("say it: `meetctl init {option}`"))
-}
-
-/// What the configuration of the AWS tools knows about a profile.
-#[derive(Debug, Default, PartialEq)]
-struct Aws {
-    region: Option<String>,
-    account: Option<String>,
-}
-
-impl Aws {
-    fn of(environment: &Environment, profile: &str) -> Self {
-        let path = environment.path("AWS_CONFIG_FILE").or_else(|| Some(environment.home()?.join(".aws/config")));
-        path.and_then(|p| std::fs::read_to_string(p).ok()).map(|text| Self::read(&text, profile)).unwrap_or_default()
-    }
-
-    fn read(text: &str, profile: &str) -> Self {
-        let mut found = Self::default();
-        let mut inside = false;
-        for line in text.lines().map(str::trim) {
-            if let Some(section) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-                let name = section.trim();
-                inside = name == profile || name.strip_prefix("profile ").is_some_and(|n| n.trim() == profile);
-            } else if let (true, Some((key, value))) = (inside, line.split_once('=')) {
-                match key.trim() {
-                    "region" => found.region = Some(value.trim().to_owned()),
-                    "sso_account_id" => found.account = Some(value.trim().to_owned()),
-                    _ => {}
-                }
-            }
-        }
-        found
-    }
 }
 
 impl Answers {
@@ -276,18 +233,6 @@ source = "sidecar"
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_configuration_of_the_aws_tools_is_asked() {
-        let text = "[default]\nregion = us-east-1\n\n[profile hosting]\nsso_account_id=111122223333\nregion=eu-west-1\n[sso-session x]\nregion = nowhere\n";
-        let of = |region: &str, account: Option<&str>| Aws {
-            region: Some(region.into()),
-            account: account.map(str::to_owned),
-        };
-        assert_eq!(Aws::read(text, "default"), of("us-east-1", None));
-        assert_eq!(Aws::read(text, "hosting"), of("eu-west-1", Some("111122223333")));
-        assert_eq!(Aws::read(text, "other"), Aws::default());
-    }
 
     #[test]
     fn questions_are_asked_until_the_answer_makes_sense() {

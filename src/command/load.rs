@@ -32,6 +32,12 @@ const LONGEST: Duration = Duration::from_mins(30);
 const TOLERATED: f64 = 20.0;
 
 impl Args {
+    /// How much longer a meeting takes for it.
+    pub(super) fn takes(&self) -> Duration {
+        const EACH: Duration = Duration::from_secs(1);
+        self.load().map_or(SHORT, |load| load.lasting + EACH * u32::from(load.participants))
+    }
+
     /// What was asked for; `None` when a meeting of two is enough.
     pub(super) fn load(&self) -> Option<Load> {
         let Self { participants, room_size, lasting, max_loss } = self;

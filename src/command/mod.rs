@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment, Flags};
 use crate::domain::plan::Policy;
-use crate::engine::Job;
+use crate::engine::{Job, sign_in};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Events;
 use crate::probe::Sight;
@@ -108,8 +108,6 @@ pub struct Visit {
     pub say: Events,
     /// Cancelled when the user asks to stop.
     pub stop: CancellationToken,
-    /// `--timeout`
-    pub timeout: Option<Duration>,
 }
 
 /// All that a command without a platform may use.
@@ -142,8 +140,55 @@ impl Context {
     }
 }
 
+impl Command {
+    /// How long it may take unless `--timeout` says otherwise; `None`: as long as it is wanted.
+    pub fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::OnPlatform(command) => command.limit(),
+            Self::OnStreet(OnStreet::Probe(args)) => Some(args.limit()),
+            Self::AtDesk(_) => None,
+        }
+    }
+
+    /// Whether it only looks: whoever goes away meanwhile misses nothing.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Self::OnPlatform(OnPlatform::Status(_) | OnPlatform::Health(_) | OnPlatform::Why(_))
+            | Self::OnStreet(_)
+            | Self::AtDesk(_) => true,
+            Self::OnPlatform(_) => false,
+        }
+    }
+}
+
 impl OnPlatform {
+    fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::Up(_) => Some(up::LONGEST),
+            Self::Down(args) => Some(args.limit()),
+            Self::PowerDown(_) => Some(power_down::LIMIT),
+            Self::Deploy(_) => Some(deploy::LIMIT),
+            Self::Destroy(_) => Some(destroy::LIMIT),
+            Self::Status(args) => args.limit(),
+            Self::Health(_) => Some(health::LIMIT),
+            Self::TestPlatform(args) => Some(args.limit()),
+            Self::Why(_) => Some(why::LIMIT),
+        }
+    }
+
+    /// Whether it changes something in whatever account it is signed in to. What takes something away asks for the
+    /// account itself.
+    const fn changes(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Down(_) | Self::Deploy(_) | Self::TestPlatform(_) => true,
+            Self::PowerDown(_) | Self::Destroy(_) | Self::Status(_) | Self::Health(_) | Self::Why(_) => false,
+        }
+    }
+
     pub async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        if self.changes() && cx.policy.account.is_none() {
+            tell_account(cx).await?;
+        }
         match self {
             Self::Up(args) => Box::pin(up::run(args, cx)).await,
             Self::Down(args) => Box::pin(down::run(args, cx)).await,
@@ -178,6 +223,18 @@ impl AtDesk {
             Self::Generate(args) => Ok(generate::run(args, desk)),
         }
     }
+}
+
+/// Nobody has said which account it has to be: then at least everybody knows.
+async fn tell_account(cx: &Context) -> Result<(), Failure> {
+    let identity = unless_stopped(&cx.stop, sign_in(&cx.world, &cx.policy)).await?;
+    if let Some(it) = identity.present() {
+        cx.say.note(format!(
+            "This acts on account {} in {}, as {}; `platform.account` would refuse any other.",
+            it.account, cx.config.region, it.arn
+        ));
+    }
+    Ok(())
 }
 
 /// A command that changes nothing is dropped as soon as it is asked to stop.

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use super::{Visit, load, token};
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
@@ -51,33 +49,17 @@ pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let ask = args.ask(&door, visit)?;
     let street = &visit.street;
     let mut chance = chance(street.seed, &street.clock);
-    let stop = visit.stop.child_token();
+    visit.say.awaited().first_answer(door.url());
     let tell = |stage| tell(&visit.say, stage, &ask);
-    let mut proving =
-        Box::pin(prove(street.net.as_ref(), &street.trust, &street.clock, &ask, &mut chance, &stop, tell));
-    let limit = visit.timeout.unwrap_or(Duration::MAX);
-    let (proof, late) = tokio::select! {
-        biased;
-        proof = &mut proving => (proof, false),
-        () = sleep(limit) => {
-            stop.cancel();
-            (proving.await, true)
-        }
-    };
-    conclude(proof, &door, late.then_some(limit), visit)
+    let proving = prove(street.net.as_ref(), &street.trust, &street.clock, &ask, &mut chance, &visit.stop, tell);
+    conclude(Box::pin(proving).await, &door, visit)
 }
 
-fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) -> Result<Outcome, Failure> {
+fn conclude(proof: Proof, door: &Door, visit: &Visit) -> Result<Outcome, Failure> {
     if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
-        let stage = finding.stage.name();
-        return Err(match late {
-            None => Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
-                .because(format!("it had come as far as {stage}; the room has been left"))
-                .next("run the same command again; nothing was changed"),
-            Some(limit) => Failure::new(Kind::TimedOut, format!("no proof of a meeting within {} s", limit.as_secs()))
-                .because(format!("it had come as far as {stage}; the room has been left"))
-                .next("run it again with a longer `--timeout`"),
-        });
+        return Err(Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
+            .because(format!("it had come as far as {}; the room has been left", finding.stage.name()))
+            .next("run the same command again; nothing was changed"));
     }
     let outcome = match proof.finding.as_ref().map(Finding::weight) {
         None | Some(Weight::Warning) => Outcome::Done,
@@ -88,7 +70,14 @@ fn conclude(proof: Proof, door: &Door, late: Option<Duration>, visit: &Visit) ->
     Ok(outcome)
 }
 
+/// To find the deployment, enter a room and connect.
+const LIMIT: Duration = Duration::from_mins(1);
+
 impl Args {
+    pub(super) fn limit(&self) -> Duration {
+        LIMIT + self.load.takes()
+    }
+
     fn ask(&self, door: &Door, visit: &Visit) -> Result<Ask, Failure> {
         let token = token::token(self.token_file.as_deref(), &visit.environment)?;
         let ask =
@@ -102,6 +91,7 @@ impl Args {
 
 /// Says how far everybody has come, where people wait for it.
 fn tell(say: &Events, stage: Stage, ask: &Ask) {
+    say.awaited().next(format!("a proof of a meeting, which has come as far as {}", stage.name()));
     let all = ask.seats();
     let news = match stage {
         Stage::Join => format!("{all} participants have joined"),

@@ -15,8 +15,8 @@ use crate::event::Answer;
 /// Say where the platform stands, what it costs, and what could not be read
 ///
 /// Answers in one screen: the level, since when and by whom, people, task and containers, targets, DNS, certificate,
-/// and the cost of this hour. What could not be read is called unknown, never off. Exit code 9 says that the level
-/// itself cannot be told.
+/// and the cost of this hour; also what else costs and carries the project's tags. What could not be read is called
+/// unknown, never off. Exit code 9 says that the level itself cannot be told, 8 that there is no such platform.
 ///
 /// Example: `meetctl status --expect standby`
 #[derive(Debug, clap::Args)]
@@ -34,13 +34,22 @@ pub struct Args {
     every: Duration,
 }
 
+const LIMIT: Duration = Duration::from_secs(15);
+
+impl Args {
+    /// Whoever watches ends it.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        (!self.watch).then_some(LIMIT)
+    }
+}
+
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = sign_in(&cx.world, &cx.policy).await?;
     loop {
-        let standing;
-        (seen, standing) = look(cx, seen).await;
-        let outcome = judge(&standing, args.expect);
+        let status;
+        (seen, status) = look(cx, seen).await;
+        let outcome = judge(&status, args.expect);
         if !args.watch || (args.expect.is_some() && outcome == Outcome::Done) {
             return Ok(outcome);
         }
@@ -49,19 +58,22 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
 }
 
 /// One look, told as an answer.
-async fn look(cx: &Context, last: Observed) -> (Observed, Standing) {
-    let seen = observe(&cx.world, &cx.sight, &Look::everything(), last, &cx.stop).await;
+async fn look(cx: &Context, last: Observed) -> (Observed, Status) {
+    let seen = observe(&cx.world, &cx.sight, &Look::with_billed(), last, &cx.stop).await;
     let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), cx.sight.host.as_str());
-    let standing = status.standing.clone();
-    cx.say.answer(Answer::Status(status));
-    (seen, standing)
+    cx.say.answer(Answer::Status(status.clone()));
+    (seen, status)
 }
 
-fn judge(standing: &Standing, expected: Option<Level>) -> Outcome {
-    match (standing, expected) {
-        (Standing::Unknown { .. }, _) => Outcome::CannotTell,
-        (_, None) => Outcome::Done,
-        (standing, Some(level)) if standing.level() == Some(level) => Outcome::Done,
-        (_, Some(_)) => Outcome::Unhealthy,
+fn judge(status: &Status, expected: Option<Level>) -> Outcome {
+    let good = match (&status.standing, expected) {
+        (Standing::Unknown { .. }, _) => None,
+        (standing, None) => Some(!matches!(standing, Standing::NoSuchPlatform(_))),
+        (_, Some(level)) => status.is_at(level),
+    };
+    match good {
+        None => Outcome::CannotTell,
+        Some(true) => Outcome::Done,
+        Some(false) => Outcome::Unhealthy,
     }
 }

@@ -1,6 +1,6 @@
 //! `test-platform`: rehearse everything, and leave the platform as it was found.
 
-use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::config::Environment;
 use crate::engine::{Job, Rehearsed, Script, rehearse};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Answer;
+use crate::files::{self, Draft};
 use crate::probe::Sight;
 use crate::render::report;
 
@@ -43,24 +44,38 @@ pub struct Args {
 }
 
 /// A start from powered-down and a stop, with time to spare; the speaking comes on top.
-const LIMIT: Duration = Duration::from_mins(45);
+const LIMIT: Duration = Duration::from_mins(60);
+/// What is kept of it for putting the platform back: a stop takes a minute or two, powering down as long again.
+const PUTTING_BACK: Duration = Duration::from_mins(15);
+
+impl Args {
+    pub(super) fn limit(&self) -> Duration {
+        LIMIT + self.load.load().map_or(Duration::ZERO, |load| load.lasting)
+    }
+}
+
+/// How long the phases may take before the platform is put back, so that all of it ends within the limit.
+fn before_putting_back(limit: Duration) -> Duration {
+    limit - PUTTING_BACK.min(limit / 2)
+}
 
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     if let Some(path) = &args.report {
         // Better now than after a quarter of an hour.
-        OpenOptions::new().create(true).append(true).open(path).map_err(|error| unwritable(path, &error))?;
+        Draft::of(path).map_err(|error| unwritable(path, &error))?;
     }
     let load = args.load.load();
-    let limit = LIMIT + load.map_or(Duration::ZERO, |load| load.lasting);
     let sight = match &args.token_file {
         Some(path) => Sight { token: token(Some(path), &Environment::default())?, ..cx.sight.clone() },
         None => cx.sight.clone(),
     };
     let script = Script { platform: cx.config.name.as_str(), load: load.as_ref(), keep_up: args.keep_up };
-    let rehearsed = rehearse(Job { sight: &sight, ..cx.job(limit) }, script).await?;
+    let job = cx.job(args.limit());
+    let timeout = before_putting_back(job.timeout);
+    let rehearsed = rehearse(Job { sight: &sight, timeout, ..job }, script).await?;
     cx.say.answer(Answer::Rehearsal(rehearsed.rehearsal.clone()));
     let written = args.report.as_deref().map_or(Ok(()), |path| {
-        std::fs::write(path, report::page(&rehearsed.rehearsal)).map_err(|error| unwritable(path, &error))
+        files::replace(path, report::page(&rehearsed.rehearsal).as_bytes()).map_err(|error| unwritable(path, &error))
     });
     conclude(rehearsed, written, cx)
 }
@@ -85,7 +100,8 @@ fn conclude(rehearsed: Rehearsed, written: Result<(), Failure>, cx: &Context) ->
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Kind::Outside, format!("the report cannot be written to {}", path.display()))
+    let kind = if error.kind() == ErrorKind::InvalidInput { Kind::Usage } else { Kind::Outside };
+    Failure::new(kind, format!("the report cannot be written to {}", path.display()))
         .because(error.to_string())
         .next("name another file with --report")
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config::Environment;
 use crate::error::{Failure, Kind};
+use crate::files;
 use crate::probe::meeting::Token;
 
 /// Holds the token itself.
@@ -40,11 +41,14 @@ pub fn token(file: Option<&Path>, environment: &Environment) -> Result<Option<To
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+    let unreadable = |why: String| {
         Failure::new(Kind::Configuration, format!("the token cannot be read from {}", path.display()))
-            .because(error.kind().to_string())
+            .because(why)
             .next("check the path, and that you may read the file")
-    })
+    };
+    // Some room for white space around it.
+    let content = files::read(path, 4 * LONGEST as u64).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(content).map_err(|_| unreadable("it is not text".into()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! `why`: the root cause of the last failed start.
 
+use std::time::Duration;
+
 use super::Context;
 use crate::domain::cause;
 use crate::domain::condition::Condition;
 use crate::domain::observed::{Observed, Reading};
+use crate::domain::plan::exists;
 use crate::engine::{Look, log_of, observe, sign_in};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Answer, Why};
@@ -18,15 +21,20 @@ use crate::event::{Answer, Why};
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
 pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    let seen = observe(&cx.world, &cx.sight, &Look::at([&Condition::Started]), seen, &cx.stop).await;
+    let seen =
+        observe(&cx.world, &cx.sight, &Look::at([&Condition::Started, &Condition::PlatformThere]), seen, &cx.stop)
+            .await;
     if let Some(unseen) = seen.service.unreadable().or(seen.tasks.unreadable()) {
         return Err(Failure::new(Kind::Unseen, "the service and its tasks could not be read")
             .because(unseen.why.clone())
             .next(advice(unseen.because)));
     }
+    exists(&seen, &cx.policy)?;
     cx.say.answer(Answer::Why(answer(cx, &seen).await));
     Ok(Outcome::Done)
 }

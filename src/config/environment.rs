@@ -23,7 +23,12 @@ impl Environment {
 
     /// A variable's value; an empty one counts as none.
     pub fn value(&self, variable: &str) -> Option<&str> {
-        self.variables.get(variable).map(String::as_str).filter(|v| !v.trim().is_empty())
+        self.variables.get(variable).map(String::as_str).filter(|value| Self::counts(value))
+    }
+
+    /// Whether a value is one: an empty one counts as none, whoever reads it.
+    pub fn counts(value: &str) -> bool {
+        !value.trim().is_empty()
     }
 
     pub fn is(&self, variable: &str, value: &str) -> bool {

@@ -9,6 +9,8 @@ use crate::error::{Failure, Kind};
 pub enum ConfigError {
     #[error("the configuration {} could not be read", path.display())]
     Unreadable { path: PathBuf, why: String },
+    #[error("the configuration {} is not used: somebody else may have written it", path.display())]
+    Planted { path: PathBuf, why: String },
     #[error("the configuration {} is not TOML", path.display())]
     Syntax { path: PathBuf, line: usize, column: usize, message: String },
     #[error("the configuration has an unknown key, `{key}`")]
@@ -19,6 +21,9 @@ pub enum ConfigError {
     BadValue { key: &'static str, origin: Origin, why: String },
     #[error("`{key}` is not set")]
     Missing { key: &'static str },
+    /// A setting of AWS's own tools; `variable` where it is one.
+    #[error("the AWS setting {setting} is of no use")]
+    Aws { setting: String, why: String, variable: Option<String> },
     #[error("the private root {} could not be read", path.display())]
     Roots { path: PathBuf, why: String },
 }
@@ -34,6 +39,7 @@ fn mend(key: &str, origin: &Origin) -> String {
     match origin {
         Origin::Variable(variable) => format!("set it like this: {variable}={bare}"),
         Origin::Flag(flag) => format!("write it like this: `{flag} {bare}`"),
+        Origin::Profile(profile) => format!("mend `region` in the AWS profile {profile}, or set `platform.region`"),
         Origin::File { .. } | Origin::Default | Origin::Sandbox => format!("write something like `{}`", example(key)),
     }
 }
@@ -49,6 +55,10 @@ impl From<ConfigError> for Failure {
             ConfigError::Unreadable { why, .. } => {
                 failure.because(why).next("check the path and its permissions, or write a new one with `meetctl init`")
             }
+            ConfigError::Planted { path, why } => failure
+                .because(why)
+                .next(format!("if you trust it, make it yours alone: `chmod go-w {0}` (and `chown`)", path.display()))
+                .next(format!("or name it yourself: `--config {}`", path.display())),
             ConfigError::Syntax { path, line, column, message } => failure
                 .because(format!("{}:{line}:{column}: {message}", path.display()))
                 .next(format!("mend line {line}; a line looks like `{}`", example("platform.domain"))),
@@ -65,6 +75,10 @@ impl From<ConfigError> for Failure {
             ConfigError::BadValue { key, origin, why } => {
                 failure.because(format!("{why} ({origin})")).next(mend(key, &origin))
             }
+            ConfigError::Aws { setting, why, variable } => failure.because(why).next(match variable {
+                Some(variable) => format!("mend it, or unset it: `unset {variable}`"),
+                None => format!("mend {setting}, or choose another profile with `--profile`"),
+            }),
             ConfigError::Missing { key } => failure
                 .because("no flag, no variable and no file says it")
                 .next("write a configuration: `meetctl init`")

@@ -1,11 +1,13 @@
 //! A configuration file: TOML text in, keys with their lines out.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::key::{KEYS, Key, Raw};
+use crate::files;
 
 /// A configuration file is small; anything larger is not one.
 const LARGEST: u64 = 1024 * 1024;
@@ -19,21 +21,29 @@ pub struct Found {
     pub line: usize,
 }
 
-/// The project's file: `meetctl.toml` in this folder or the nearest above it.
+/// The project's file: `meetctl.toml` in this folder or the nearest above it, whatever it is.
 pub(super) fn of_project(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().map(|above| above.join(PROJECT_FILE)).find(|file| file.is_file())
+    folder.ancestors().map(|above| above.join(PROJECT_FILE)).find(|file| file.symlink_metadata().is_ok())
 }
 
-/// Reads a file that must exist.
+/// Reads a file that somebody named, and that must exist.
 pub(super) fn read(path: &Path) -> Result<Vec<Found>, ConfigError> {
-    use std::io::Read;
+    understand(path, files::read(path, LARGEST))
+}
+
+/// Reads a file that nobody named: one that somebody else can write is refused, whatever it says.
+pub(super) fn read_found(path: &Path) -> Result<Vec<Found>, ConfigError> {
+    understand(path, files::read_found(path, LARGEST))
+}
+
+fn understand(path: &Path, content: io::Result<Vec<u8>>) -> Result<Vec<Found>, ConfigError> {
     let unreadable = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
-    let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(e.to_string()))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(unreadable("it is larger than 1 MiB".into()));
-    }
+    let bytes = content.map_err(|error| match error {
+        planted if files::is_planted(&planted) => {
+            ConfigError::Planted { path: path.to_owned(), why: planted.to_string() }
+        }
+        other => unreadable(other.to_string()),
+    })?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let good = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
         unreadable(format!("line {} is not UTF-8 text", 1 + good.matches('\n').count()))

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::cost::Money;
+use super::ownership::Tags;
 use super::price::{ADDRESS_HOUR, BALANCER_HOUR, ENDPOINT_HOUR, NAT_HOUR};
 
 /// One thing that is billed by the hour.
@@ -11,6 +12,18 @@ pub struct Billed {
     pub arn: String,
     pub kind: Kind,
     pub witness: Witness,
+    pub tags: Tags,
+    /// Of a load balancer, as its owner says.
+    pub placement: Option<Placement>,
+}
+
+/// What a load balancer is, and where it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// Whether it is a network load balancer: the only kind that a platform has.
+    pub network: bool,
+    pub vpc: Option<String>,
+    pub subnets: Vec<String>,
 }
 
 /// The kinds of things with an hourly price, by their ARNs.
@@ -108,13 +121,6 @@ impl std::fmt::Display for Billed {
     }
 }
 
-/// What the listed things cost an hour beyond the platform's own load balancer and tasks.
-pub fn beside(billed: &[Billed], own_balancer: bool) -> Money {
-    let balancers = billed.iter().filter(|b| b.kind == Kind::Balancer).skip(usize::from(own_balancer));
-    let others = billed.iter().filter(|b| !matches!(b.kind, Kind::Balancer | Kind::Address | Kind::Task));
-    balancers.chain(others).filter_map(|b| b.kind.per_hour()).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,12 +151,19 @@ mod tests {
     #[test]
     fn a_leftover_is_named_with_its_price() {
         let arn = "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/old-nlb/0123456789abcdef";
-        let billed = Billed { arn: arn.into(), kind: Kind::Balancer, witness: Witness::Owner };
+        let billed = Billed {
+            arn: arn.into(),
+            kind: Kind::Balancer,
+            witness: Witness::Owner,
+            tags: Tags::default(),
+            placement: None,
+        };
         assert_eq!(billed.to_string(), "load balancer old-nlb, $0.0275 an hour");
         let address = Billed {
             arn: "arn:aws:ec2:us-west-2:111122223333:elastic-ip/eipalloc-0123".into(),
             kind: Kind::Address,
             witness: Witness::TagsOnly,
+            ..billed
         };
         assert_eq!(
             address.to_string(),

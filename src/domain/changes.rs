@@ -102,12 +102,20 @@ pub struct Change {
     /// Such as `aws_lb`.
     pub kind: String,
     pub deed: Deed,
+    /// Its ARN before the change, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
     /// Its `project` tag before the change; `None` where it has no tags, or does not exist yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
 }
 
 impl Change {
+    /// Whether what is there now goes.
+    pub const fn deletes(&self) -> bool {
+        matches!(self.deed, Deed::Delete | Deed::Replace)
+    }
+
     /// The address without an index: the same for all instances of a resource.
     fn resource(&self) -> &str {
         self.address.split('[').next().unwrap_or_default()
@@ -131,6 +139,12 @@ pub struct Changes {
 impl Changes {
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty() && !self.others
+    }
+
+    /// What these would delete, by ARN and by address.
+    pub fn deleted(&self) -> impl Iterator<Item = String> {
+        let deleting = self.resources.iter().filter(|change| change.deletes());
+        deleting.flat_map(|change| change.arn.clone().into_iter().chain([change.address.clone()]))
     }
 
     /// How many resources there are for each deed.
@@ -249,7 +263,7 @@ mod tests {
 
     fn change(address: &str, deed: Deed) -> Change {
         let kind = address.split('.').next().unwrap_or_default().to_owned();
-        Change { address: address.into(), kind, deed, project: None }
+        Change { address: address.into(), kind, deed, arn: None, project: None }
     }
 
     fn refused(wanted: Wanted, list: &[Change]) -> Vec<String> {

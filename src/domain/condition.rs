@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::action::Action;
 use super::changes::Recordings;
-pub use super::judge::{CERTIFICATE_WARNING, STEADY, addresses, leftover_balancers, start_failure};
+pub use super::judge::{CERTIFICATE_WARNING, STEADY, addresses, start_failure};
 use super::judge::{
-    certificate_trusted, healthy, ingress_removed, is_detached, media_flows, name_resolves, nothing_bills,
-    nothing_bills_remedy, page, rooms_empty, signed_in, stack_gone, started, steady, stopped, targets_healthy,
-    unprotected, with, worst,
+    certificate_trusted, healthy, ingress_removed, is_detached, leftovers_gone, leftovers_gone_remedy, media_flows,
+    name_resolves, nothing_bills, nothing_bills_remedy, page, platform_there, rooms_empty, signed_in, stack_gone,
+    started, steady, stopped, targets_healthy, unprotected, with, worst,
 };
 use super::observed::{BalancerState, Observed, Reading, ServiceStatus, Unreadable};
 use super::plan::Policy;
@@ -21,6 +21,8 @@ use super::plan::Policy;
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     SignedIn,
+    /// What was found is this platform.
+    PlatformThere,
     ServiceActive,
     BalancerActive,
     /// Exactly the task of this start runs.
@@ -42,6 +44,8 @@ pub enum Condition {
     Stopped,
     /// The load balancer that Terraform makes is gone.
     IngressRemoved,
+    /// What was named for deletion, and Terraform does not know, is gone.
+    LeftoversGone,
     /// What Terraform has made is gone.
     StackGone,
     /// Nothing with an hourly price is left.
@@ -99,11 +103,13 @@ pub enum Source {
     Media,
     Billed,
     Managed,
+    Kept,
 }
 
 impl Condition {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SignedIn,
+        Self::PlatformThere,
         Self::ServiceActive,
         Self::BalancerActive,
         Self::Started,
@@ -119,6 +125,7 @@ impl Condition {
         Self::Unprotected,
         Self::Stopped,
         Self::IngressRemoved,
+        Self::LeftoversGone,
         Self::StackGone,
         Self::NothingBills,
     ];
@@ -127,6 +134,7 @@ impl Condition {
     pub const fn name(self) -> &'static str {
         match self {
             Self::SignedIn => "credentials",
+            Self::PlatformThere => "platform",
             Self::ServiceActive => "service",
             Self::BalancerActive => "load-balancer",
             Self::Started => "task",
@@ -142,6 +150,7 @@ impl Condition {
             Self::Unprotected => "protection",
             Self::Stopped => "stopped",
             Self::IngressRemoved => "ingress-removed",
+            Self::LeftoversGone => "leftovers-gone",
             Self::StackGone => "stack-gone",
             Self::NothingBills => "nothing-bills",
         }
@@ -151,6 +160,7 @@ impl Condition {
     pub const fn needs(self) -> &'static [Source] {
         match self {
             Self::SignedIn => &[Source::Identity],
+            Self::PlatformThere => &[Source::Service, Source::Tasks, Source::Balancer, Source::Secret, Source::Kept],
             Self::ServiceActive => &[Source::Service],
             Self::BalancerActive => &[Source::Balancer, Source::Service],
             Self::Started | Self::ContainersHealthy | Self::Steady | Self::Unprotected | Self::Stopped => {
@@ -165,19 +175,21 @@ impl Condition {
             Self::RoomsEmpty => &[Source::Service, Source::Tasks, Source::Occupancy],
             Self::IngressRemoved => &[Source::Balancer],
             Self::StackGone => &[Source::Service, Source::Balancer, Source::Secret, Source::Managed],
-            Self::NothingBills => &[Source::Balancer, Source::Tasks, Source::Billed],
+            Self::LeftoversGone => &[Source::Service, Source::Billed],
+            Self::NothingBills => &[Source::Service, Source::Balancer, Source::Tasks, Source::Billed],
         }
     }
 
     /// How long it may take before it counts as stuck.
     pub const fn within(self) -> Duration {
         let seconds = match self {
-            Self::SignedIn | Self::ServiceActive | Self::Unprotected => 30,
+            Self::SignedIn | Self::PlatformThere | Self::ServiceActive | Self::Unprotected => 30,
             Self::BalancerActive
             | Self::NameResolves
             | Self::MediaFlows
             | Self::Stopped
             | Self::IngressRemoved
+            | Self::LeftoversGone
             | Self::StackGone
             | Self::NothingBills => 300,
             Self::Started | Self::ContainersHealthy | Self::TargetsHealthy => 420,
@@ -194,10 +206,13 @@ impl Condition {
             Self::TargetsHealthy => 1_600,
             Self::Started | Self::ContainersHealthy | Self::Steady => 2_000,
             Self::NameResolves | Self::Unprotected | Self::Stopped => 3_000,
-            Self::SignedIn | Self::ServiceActive | Self::BalancerActive | Self::MediaFlows | Self::IngressRemoved => {
-                5_000
-            }
-            Self::StackGone | Self::NothingBills => 10_000,
+            Self::SignedIn
+            | Self::PlatformThere
+            | Self::ServiceActive
+            | Self::BalancerActive
+            | Self::MediaFlows
+            | Self::IngressRemoved => 5_000,
+            Self::LeftoversGone | Self::StackGone | Self::NothingBills => 10_000,
             Self::CertificateTrusted | Self::PagesServed | Self::SignallingWorks => 1_000,
             Self::RoomsEmpty => 30_000,
         };
@@ -225,6 +240,7 @@ impl Condition {
     const fn advice(self) -> &'static [&'static str] {
         match self {
             Self::SignedIn => &["sign in again: `aws sso login`, or set AWS_PROFILE to the right profile"],
+            Self::PlatformThere => &["check name, region and account: `meetctl config show --origin`"],
             Self::ServiceActive => &["create the platform: `meetctl deploy`"],
             Self::BalancerActive => &["bring the load balancer back: `meetctl up`, or `meetctl deploy`"],
             Self::Started | Self::ContainersHealthy | Self::Steady => {
@@ -253,9 +269,11 @@ impl Condition {
             }
             Self::Unprotected => &["ask for the permission ecs:UpdateTaskProtection"],
             Self::IngressRemoved => &["run `meetctl power-down` again; it continues where it stopped"],
+            Self::LeftoversGone => &["run `meetctl power-down` again; it continues where it stopped"],
             Self::StackGone => &["run `meetctl destroy` again; it continues where it stopped"],
             Self::NothingBills => &[
-                "delete what is listed, in the AWS console or with the tool that made it; then run the same command again",
+                "ask whose it is: whoever made it removes it, or takes this project's tags from it",
+                "then run the same command again",
             ],
             Self::Stopped => &["look at the service's tasks; a protected task needs `meetctl down --cut-meetings`"],
         }
@@ -301,8 +319,10 @@ impl Condition {
                 Recordings::Kept => Action::RemoveKeepingRecordings,
                 Recordings::Deleted => Action::RemoveWithRecordings,
             }),
+            Self::LeftoversGone => leftovers_gone_remedy(seen, policy),
             Self::NothingBills => nothing_bills_remedy(seen),
             Self::SignedIn
+            | Self::PlatformThere
             | Self::ServiceActive
             | Self::ContainersHealthy
             | Self::TargetsHealthy
@@ -318,6 +338,7 @@ impl Condition {
     pub fn judge(self, seen: &Observed, policy: &Policy) -> Verdict {
         match self {
             Self::SignedIn => signed_in(seen, policy),
+            Self::PlatformThere => platform_there(seen, policy),
             Self::ServiceActive => {
                 with(&seen.service, "there is no ECS service of this platform", |service| match service.status {
                     ServiceStatus::Active => Verdict::Holds,
@@ -368,7 +389,8 @@ impl Condition {
             Self::Stopped => stopped(seen),
             Self::IngressRemoved => ingress_removed(seen),
             Self::StackGone => stack_gone(seen),
-            Self::NothingBills => nothing_bills(seen),
+            Self::LeftoversGone => leftovers_gone(seen, policy),
+            Self::NothingBills => nothing_bills(seen, policy),
         }
     }
 }
@@ -378,6 +400,7 @@ impl Condition {
     pub fn opposite(self) -> &'static str {
         match self {
             Self::SignedIn => "the credentials are not good, or for another account",
+            Self::PlatformThere => "there is no such platform",
             Self::ServiceActive => "the ECS service is not active",
             Self::BalancerActive => "the load balancer is not active",
             Self::Started => "the task of this start does not run",
@@ -393,6 +416,7 @@ impl Condition {
             Self::Unprotected => "a task is protected from being stopped",
             Self::Stopped => "something still runs",
             Self::IngressRemoved => "the load balancer is not gone",
+            Self::LeftoversGone => "what was left over is not gone",
             Self::StackGone => "some of the platform's resources are left",
             Self::NothingBills => "something with an hourly price is left",
         }
@@ -404,6 +428,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SignedIn => "the credentials are good, and for the right account",
+            Self::PlatformThere => "the platform is this one",
             Self::ServiceActive => "the ECS service is active",
             Self::BalancerActive => "the load balancer is active",
             Self::Started => "exactly the task of this start runs",
@@ -419,6 +444,7 @@ impl fmt::Display for Condition {
             Self::Unprotected => "no task is protected from being stopped",
             Self::Stopped => "nothing runs",
             Self::IngressRemoved => "the load balancer is gone",
+            Self::LeftoversGone => "what was left over is gone",
             Self::StackGone => "the platform's resources are gone",
             Self::NothingBills => "nothing with an hourly price is left",
         })

@@ -3,12 +3,14 @@
 use super::condition::{Condition, addresses};
 use super::meeting::{Answer, Proof};
 use super::observed::{Observed, Page, Target};
+use super::ownership::Tags;
 
 impl Condition {
     /// What was found, whatever the verdict; empty when nothing was.
     pub fn evidence(self, seen: &Observed) -> String {
         match self {
             Self::SignedIn => seen.identity.present().map(|i| i.arn.clone()),
+            Self::PlatformThere => seen.service.present().map(|s| tags(&s.tags)),
             Self::ServiceActive => {
                 seen.service.present().map(|s| format!("desired {}, running {}", s.desired, s.running))
             }
@@ -42,7 +44,7 @@ impl Condition {
             Self::MediaFlows => seen.media.present().map(media),
             Self::IngressRemoved => seen.balancer.present().map(|b| b.dns_name.clone()),
             Self::StackGone => seen.managed.present().map(|m| format!("{} in Terraform's state", m.len())),
-            Self::NothingBills => seen
+            Self::LeftoversGone | Self::NothingBills => seen
                 .billed
                 .present()
                 .map(|billed| billed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
@@ -52,6 +54,13 @@ impl Condition {
         }
         .unwrap_or_default()
     }
+}
+
+fn tags(found: &Tags) -> String {
+    let Tags { project, environment, managed_by } = found;
+    let pairs = [("project", project), ("environment", environment), ("managed-by", managed_by)];
+    let pairs = pairs.into_iter().filter_map(|(key, value)| Some(format!("{key} {}", value.as_ref()?)));
+    pairs.collect::<Vec<_>>().join(", ")
 }
 
 fn containers(task: &super::observed::Task) -> String {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::billed::Placement;
 use super::changes::Recordings;
 use super::name::TaskId;
 use super::observed::*;
+use super::ownership::Tags;
 use super::plan::{Counted, Meetings, Policy};
 
 pub(crate) fn now() -> Timestamp {
@@ -19,12 +21,15 @@ pub(crate) fn ago(seconds: i64) -> Timestamp {
 
 pub(crate) fn policy() -> Policy {
     Policy {
+        platform: "jitsi-video-platform".parse().expect("a platform's name"),
+        region: "us-west-2".parse().expect("a region"),
         account: Some("111122223333".parse().expect("an account")),
         session: Duration::from_hours(3),
         media: false,
         counted: Counted::BySidecar,
         meetings: Meetings::Respect,
         recordings: Recordings::Kept,
+        agreed: None,
     }
 }
 
@@ -79,6 +84,14 @@ fn page(path: &str) -> Page {
     Page { path: path.into(), status: Some(200), wrong: None, took: Duration::from_millis(40) }
 }
 
+pub(crate) fn tags() -> Tags {
+    Tags::of(&policy().platform, "production")
+}
+
+pub(crate) fn placement() -> Placement {
+    Placement { network: true, vpc: Some("vpc-1".into()), subnets: vec!["subnet-1".into()] }
+}
+
 /// A platform on which everything holds.
 pub(crate) fn running() -> Observed {
     let door = "198.51.100.10".parse().expect("an address");
@@ -112,10 +125,16 @@ pub(crate) fn running() -> Observed {
                 container: "web".into(),
                 port: 8000,
             }],
+            subnets: vec!["subnet-1".into()],
+            tags: tags(),
             mark: None,
         }),
         tasks: Reading::Present(vec![task("task1", "ecs-svc/1")]),
         balancer: Reading::Present(Balancer {
+            arn: "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/jitsi-video-platform-nlb/1"
+                .into(),
+            placement: placement(),
+            allocations: vec!["eipalloc-own".into()],
             dns_name: "nlb-1.elb.us-west-2.amazonaws.com".into(),
             state: BalancerState::Active,
             created: Some(ago(86_400)),
@@ -161,6 +180,7 @@ pub(crate) fn running() -> Observed {
         signalling: Reading::Present(Signalling { bosh: page("/http-bind"), websocket: page("/xmpp-websocket") }),
         billed: Reading::Present(Vec::new()),
         managed: Reading::Present(vec!["aws_ecs_service.this".into()]),
+        kept: Reading::Present(vec!["jitsi-video-platform-tfstate-111122223333".into()]),
         ..Observed::nothing(now())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::action::Action;
-use super::billed::{Billed, Kind, Witness};
+use super::billed::{Kind, Witness};
 use super::cause::{self, Cause};
 use super::condition::Verdict;
 use super::meeting::{Proof, Weight};
@@ -15,6 +15,7 @@ use super::observed::{
     Authority, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service, Target, TargetState, Task,
     Unreadable, between,
 };
+use super::ownership::{Presence, agreed_leftovers, presence, stray, strays};
 use super::plan::{Counted, Meetings, Policy, people};
 
 /// Java services report success before their first check has run; this long of it is believed.
@@ -421,50 +422,63 @@ fn count_of(n: usize, one: &str, many: &str) -> String {
 /// The list of tags may name a thing for a while after it was deleted.
 const TAGS_LINGER: SignedDuration = SignedDuration::from_mins(3);
 
-pub(super) fn nothing_bills(seen: &Observed) -> Verdict {
-    let billed = match &seen.billed {
-        Reading::Unreadable(why) => return Verdict::Unseen(why.clone()),
-        Reading::Absent => &[],
-        Reading::Present(billed) => billed.as_slice(),
-    };
-    if let Some(why) = seen.balancer.unreadable().or(seen.tasks.unreadable()) {
+/// A deletion takes effect at once in elbv2's own answers; the list of tags is not asked for it.
+pub(super) fn leftovers_gone(seen: &Observed, policy: &Policy) -> Verdict {
+    if policy.agreed.is_none() {
+        return Verdict::Holds;
+    }
+    if let Some(why) = seen.billed.unreadable() {
         return Verdict::Unseen(why.clone());
     }
-    let mut left: Vec<String> = billed.iter().map(ToString::to_string).collect();
-    let listed = billed.iter().any(|b| b.kind == Kind::Balancer);
-    left.extend(seen.balancer.present().filter(|_| !listed).map(|b| format!("load balancer {}", b.dns_name)));
+    let left: Vec<&str> = agreed_leftovers(seen, policy).into_iter().map(|thing| thing.arn.as_str()).collect();
+    if left.is_empty() { Verdict::Holds } else { Verdict::Waits(format!("still there: {}", left.join("; "))) }
+}
+
+/// Asked for once; after that there is only waiting.
+pub(super) fn leftovers_gone_remedy(seen: &Observed, policy: &Policy) -> Option<Action> {
+    let due = seen.run.balancers_removed.is_none() && !agreed_leftovers(seen, policy).is_empty();
+    due.then_some(Action::RemoveBalancers)
+}
+
+pub(super) fn platform_there(seen: &Observed, policy: &Policy) -> Verdict {
+    match presence(seen, policy) {
+        Presence::There => Verdict::Holds,
+        Presence::Parts(parts) => Verdict::Warns(format!("there is {}, but no service", parts.join(" and "))),
+        Presence::Removed(how) => Verdict::Warns(format!("the platform was removed: {how}")),
+        Presence::Nowhere(nowhere) => {
+            let details = nowhere.theirs.iter().chain(&nowhere.answers).map(|detail| format!("; {detail}"));
+            Verdict::Fails(format!("{nowhere}{}", details.collect::<String>()))
+        }
+        Presence::Unknown(why) => Verdict::Unseen(why),
+    }
+}
+
+pub(super) fn nothing_bills(seen: &Observed, policy: &Policy) -> Verdict {
+    let blind = seen.billed.unreadable().or(seen.balancer.unreadable()).or(seen.tasks.unreadable());
+    if let Some(why) = blind {
+        return Verdict::Unseen(why.clone());
+    }
+    // Terraform's own load balancer goes with an earlier step; what it does not know stays and is named.
+    let strays = strays(seen);
+    let mut left: Vec<String> =
+        strays.iter().map(|thing| format!("{}: {}", stray(thing, seen, policy), thing.arn)).collect();
+    left.extend(seen.balancer.present().map(|own| format!("load balancer {}: {}", own.dns_name, own.arn)));
     if left.is_empty() {
         return Verdict::Holds;
     }
     let fresh = |at: Option<Timestamp>| at.is_some_and(|at| seen.at.duration_since(at) < TAGS_LINGER);
-    if fresh(seen.run.balancers_removed) {
-        return Verdict::Waits(format!("still there: {}", left.join("; ")));
-    }
-    let only_tags = seen.balancer.is_absent() && billed.iter().all(|b| b.witness == Witness::TagsOnly);
+    let only_tags = seen.balancer.is_absent() && strays.iter().all(|thing| thing.witness == Witness::TagsOnly);
     if fresh(seen.run.terraformed) && only_tags {
         return Verdict::Waits(format!("its tags still list {}", left.join("; ")));
     }
     Verdict::Fails(left.join("; "))
 }
 
-/// A load balancer with our tags that its owner confirms is removed; an address goes with Terraform's plan, once.
+/// An address goes with Terraform's plan, once; what Terraform does not know is not ours to take.
 pub(super) fn nothing_bills_remedy(seen: &Observed) -> Option<Action> {
-    let billed = seen.billed.present()?;
-    let terraformed = seen.run.terraformed.is_some();
-    if seen.balancer.present().is_some() && !terraformed {
-        // Not a leftover: it goes with an earlier step.
-        return None;
-    }
-    if leftover_balancers(billed).next().is_some() {
-        return seen.run.balancers_removed.is_none().then_some(Action::RemoveBalancers);
-    }
-    let address = billed.iter().any(|b| b.kind == Kind::Address);
-    (address && !terraformed && seen.service.present().is_some()).then_some(Action::PowerDown)
-}
-
-/// The load balancers with the project's tags that elbv2 itself confirms.
-pub fn leftover_balancers(billed: &[Billed]) -> impl Iterator<Item = &Billed> {
-    billed.iter().filter(|b| b.kind == Kind::Balancer && b.witness == Witness::Owner)
+    let untried = seen.run.terraformed.is_none() && seen.service.present().is_some() && seen.balancer.is_absent();
+    let address = strays(seen).iter().any(|thing| thing.kind == Kind::Address);
+    (address && untried).then_some(Action::PowerDown)
 }
 
 fn not_asked() -> Unreadable {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::condition::{Condition, Verdict};
 use super::observed::{BalancerState, Observed, Reading, Service, ServiceStatus};
+use super::ownership::{NoPlatform, Presence, presence};
 use super::plan::Policy;
 
 /// How much of the platform exists, from most to least.
@@ -74,6 +75,7 @@ impl Goal {
         match self {
             Self::Running => &[
                 SignedIn,
+                PlatformThere,
                 ServiceActive,
                 BalancerActive,
                 Started,
@@ -87,9 +89,21 @@ impl Goal {
                 MediaFlows,
             ],
             Self::AtLeastStandby => &[SignedIn, ServiceActive, BalancerActive],
-            Self::AtMostStandby => &[SignedIn, RoomsEmpty, Unprotected, Stopped],
-            Self::AtMostPoweredDown => &[SignedIn, RoomsEmpty, Unprotected, Stopped, IngressRemoved, NothingBills],
-            Self::Destroyed => &[SignedIn, RoomsEmpty, Unprotected, Stopped, StackGone, NothingBills],
+            Self::AtMostStandby => &[SignedIn, PlatformThere, RoomsEmpty, Unprotected, Stopped],
+            Self::AtMostPoweredDown => &[
+                SignedIn,
+                PlatformThere,
+                RoomsEmpty,
+                Unprotected,
+                Stopped,
+                IngressRemoved,
+                LeftoversGone,
+                NothingBills,
+            ],
+            // A VPC is only removed when nothing stands in it any more.
+            Self::Destroyed => {
+                &[SignedIn, PlatformThere, RoomsEmpty, Unprotected, Stopped, LeftoversGone, StackGone, NothingBills]
+            }
         }
     }
 }
@@ -114,6 +128,8 @@ pub enum Standing {
     Standby,
     PoweredDown,
     Destroyed,
+    /// There is no such platform, and nothing shows that there ever was one.
+    NoSuchPlatform(NoPlatform),
     /// On the way to a level.
     Changing {
         toward: Level,
@@ -140,6 +156,7 @@ impl Standing {
             Self::Standby => "standby",
             Self::PoweredDown => "powered-down",
             Self::Destroyed => "destroyed",
+            Self::NoSuchPlatform(_) => "no such platform",
             Self::Changing { .. } => "changing",
             Self::Degraded { .. } => "degraded",
             Self::Unknown { .. } => "unknown",
@@ -153,15 +170,18 @@ impl Standing {
             Self::Standby => Some(Level::Standby),
             Self::PoweredDown => Some(Level::PoweredDown),
             Self::Destroyed => Some(Level::Destroyed),
-            Self::Changing { .. } | Self::Degraded { .. } | Self::Unknown { .. } => None,
+            Self::NoSuchPlatform(_) | Self::Changing { .. } | Self::Degraded { .. } | Self::Unknown { .. } => None,
         }
     }
 
     /// Where the platform stands in an observation. Media is judged only where it was looked at.
     pub fn of(seen: &Observed, policy: &Policy) -> Self {
+        if let Presence::Nowhere(nowhere) = presence(seen, policy) {
+            return Self::NoSuchPlatform(nowhere);
+        }
         match &seen.service {
             Reading::Unreadable(why) => Self::Unknown { unread: vec![format!("service: {why}")] },
-            Reading::Absent => Self::without_service(seen),
+            Reading::Absent => Self::without_service(seen, policy),
             Reading::Present(service) if service.status != ServiceStatus::Active => {
                 Self::Changing { toward: Level::Destroyed, awaited: vec!["the service is being deleted".into()] }
             }
@@ -170,32 +190,15 @@ impl Standing {
         }
     }
 
-    fn without_service(seen: &Observed) -> Self {
-        let unread: Vec<String> = [
-            seen.balancer.unreadable().map(|u| format!("load balancer: {u}")),
-            seen.secret.unreadable().map(|u| format!("secret: {u}")),
-            seen.tasks.unreadable().map(|u| format!("tasks: {u}")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let left: Vec<String> = [
-            seen.live_tasks().next().map(|_| "there is a task, but no service".to_owned()),
-            seen.balancer.present().map(|_| "there is a load balancer, but no service".to_owned()),
-            seen.secret
-                .present()
-                .filter(|s| s.deleted.is_none())
-                .map(|_| "there is a secret, but no service".to_owned()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if !left.is_empty() {
-            Self::Degraded { of: Level::Standby, broken: left }
-        } else if !unread.is_empty() {
-            Self::Unknown { unread }
-        } else {
-            Self::Destroyed
+    fn without_service(seen: &Observed, policy: &Policy) -> Self {
+        match presence(seen, policy) {
+            Presence::Parts(parts) => {
+                let broken = parts.into_iter().map(|part| format!("there is {part}, but no service")).collect();
+                Self::Degraded { of: Level::Standby, broken }
+            }
+            Presence::Unknown(why) => Self::Unknown { unread: vec![format!("what is left of the platform: {why}")] },
+            Presence::Nowhere(nowhere) => Self::NoSuchPlatform(nowhere),
+            Presence::There | Presence::Removed(_) => Self::Destroyed,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod level;
 pub mod meeting;
 pub mod name;
 pub mod observed;
+pub mod ownership;
 pub mod plan;
 pub mod price;
 pub mod rehearsal;

@@ -141,6 +141,27 @@ impl Names {
     }
 }
 
+/// A text without the user names and passwords of the addresses in it, as in `https://user:password@host`, or
+/// `user:password@host` where the scheme is told apart.
+pub fn without_passwords(text: &str) -> String {
+    const BOUNDS: &str = "/?#\"'<>()[]{},;=\\";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        let (before, after) = rest.split_at(at);
+        let start = before
+            .rfind(|c: char| c.is_whitespace() || BOUNDS.contains(c))
+            .map_or(0, |bound| bound + before[bound..].chars().next().map_or(0, char::len_utf8));
+        let (kept, user) = before.split_at(start);
+        out.push_str(kept);
+        out.push_str(if user.contains(':') || kept.ends_with("://") { "…" } else { user });
+        out.push('@');
+        rest = &after[1..];
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +205,20 @@ mod tests {
         assert!(names.len() > 20, "{}", names.len());
         for (verdict, name) in names {
             assert_eq!(name.parse::<PlatformName>().is_ok(), verdict == "good", "{name}");
+        }
+    }
+
+    #[test]
+    fn passwords_in_addresses() {
+        for (text, safe) in [
+            ("no way to https://ana:hunter2@host:5000/x", "no way to https://…@host:5000/x"),
+            ("https://token@host and http://b:c@d", "https://…@host and http://…@d"),
+            ("authority: \"ana:hunter2@host\"", "authority: \"…@host\""),
+            ("ana@example.org says a: b", "ana@example.org says a: b"),
+            ("arn:aws:sts::1:assumed-role/role/ana@example.org", "arn:aws:sts::1:assumed-role/role/ana@example.org"),
+            ("", ""),
+        ] {
+            assert_eq!(without_passwords(text), safe);
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::billed::Billed;
+use super::billed::{Billed, Placement};
 use super::meeting::Proof;
 use super::name::{AccountId, DeploymentId, Host, TargetGroupArn, TaskId};
+use super::ownership::Tags;
 
 /// One look at one thing. `Absent` is knowledge; `Unreadable` is not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -110,6 +111,8 @@ pub struct Observed {
     pub billed: Reading<Vec<Billed>>,
     /// The addresses of the resources in Terraform's state; absent when there is no state.
     pub managed: Reading<Vec<String>>,
+    /// The buckets that a removal of the platform leaves. Present and empty when there is none.
+    pub kept: Reading<Vec<String>>,
     /// What this run has asked for and seen so far; empty for a single look.
     pub run: Run,
 }
@@ -134,6 +137,7 @@ impl Observed {
             media: Reading::not_asked(),
             billed: Reading::not_asked(),
             managed: Reading::not_asked(),
+            kept: Reading::not_asked(),
             run: Run::default(),
         }
     }
@@ -170,6 +174,8 @@ pub struct Run {
     pub terraformed: Option<Timestamp>,
     /// When this run had asked for the deletion of leftover load balancers.
     pub balancers_removed: Option<Timestamp>,
+    /// The VPC in which the platform was seen to stand.
+    pub vpc: Option<String>,
 }
 
 /// A start that was asked for.
@@ -200,6 +206,10 @@ pub struct Service {
     pub events: Vec<ServiceEvent>,
     /// The target groups it registers its tasks with.
     pub target_groups: Vec<Attachment>,
+    /// The subnets in which it runs its tasks.
+    pub subnets: Vec<String>,
+    /// Whose it is.
+    pub tags: Tags,
     /// Who asked for the current start, and when, as written on the service.
     pub mark: Option<Mark>,
 }
@@ -337,6 +347,7 @@ pub struct Container {
 /// The network load balancer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Balancer {
+    pub arn: String,
     pub dns_name: String,
     pub state: BalancerState,
     pub created: Option<Timestamp>,
@@ -344,6 +355,9 @@ pub struct Balancer {
     /// Public IPv4 addresses: one for each zone.
     pub addresses: u32,
     pub listeners: Vec<Listener>,
+    pub placement: Placement,
+    /// The ids of its Elastic IPs.
+    pub allocations: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

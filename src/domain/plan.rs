@@ -1,5 +1,6 @@
 //! From what is seen to what is to be done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,12 +9,16 @@ use super::action::Action;
 use super::changes::{Recordings, Wanted};
 use super::condition::{Condition, Verdict};
 use super::level::Goal;
-use super::name::AccountId;
+use super::name::{AccountId, PlatformName, Region};
 use super::observed::{Blindness, Observed, Occupancy, Reading, Unreadable, between};
+use super::ownership::{NoPlatform, Presence, presence};
 
 /// What the user has decided, as far as judging and planning depend on it.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// Which platform this is about: what it finds has to carry this name.
+    pub platform: PlatformName,
+    pub region: Region,
     /// The account that the credentials must belong to.
     pub account: Option<AccountId>,
     /// How long a session lasts: credentials should not end before it.
@@ -25,6 +30,17 @@ pub struct Policy {
     pub meetings: Meetings,
     /// What `destroy` does with recordings.
     pub recordings: Recordings,
+    /// What may be deleted. `None`: nobody was asked.
+    pub agreed: Option<Agreed>,
+}
+
+/// What a question named for deletion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// By Terraform, by ARN and by address.
+    pub by_terraform: BTreeSet<String>,
+    /// Outside of Terraform, by ARN.
+    pub leftovers: BTreeSet<String>,
 }
 
 /// `[occupancy] source`
@@ -63,6 +79,10 @@ pub struct Plan {
 /// Why nothing is planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    #[error(transparent)]
+    NoPlatform(Box<NoPlatform>),
+    #[error("Terraform would delete what was not named when this was agreed to")]
+    NotNamed { addresses: Vec<String> },
     #[error("cannot tell whether {until}")]
     Blind { until: Condition, because: Blindness, why: String },
     #[error("people are in a meeting: {participants} in {conferences} room(s)")]
@@ -84,6 +104,9 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
     }
     let mut steps = Vec::new();
     for &until in to.conditions() {
+        if until == Condition::PlatformThere {
+            exists(seen, policy)?;
+        }
         let verdict = until.judge(seen, policy);
         refuse_to_cut_a_meeting(until, &verdict, seen, policy)?;
         match verdict {
@@ -104,6 +127,20 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
         }
     }
     Ok(Plan { to, steps })
+}
+
+/// Refuses where there is no such platform, for certain: that is an answer of its own.
+pub fn exists(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
+    match presence(seen, policy) {
+        Presence::Nowhere(nowhere) => Err(Refusal::NoPlatform(Box::new(nowhere))),
+        Presence::There | Presence::Parts(_) | Presence::Removed(_) | Presence::Unknown(_) => Ok(()),
+    }
+}
+
+/// Whether the running task may be replaced or stopped, as far as people are concerned.
+pub fn spares_meetings(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
+    let until = Condition::RoomsEmpty;
+    refuse_to_cut_a_meeting(until, &until.judge(seen, policy), seen, policy)
 }
 
 /// People in a meeting, or not knowing whether there are any, are a refusal unless told otherwise.

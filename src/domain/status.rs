@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::condition::{Condition, Verdict};
-use super::cost::Cost;
-use super::level::Standing;
+use super::cost::{Cost, Money};
+use super::level::{Level, Standing};
 use super::observed::{Observed, Reading, TargetGroup, Task};
+use super::ownership::{stray, strays};
 use super::plan::{Counted, Policy, people};
 
 /// Where the platform stands, since when, by whom, and what it costs.
@@ -27,10 +28,15 @@ pub struct Status {
     pub dns: Verdict,
     pub certificate_until: Option<Timestamp>,
     pub certificate: Verdict,
-    pub cost: Cost,
+    /// `None` where there is no platform.
+    pub cost: Option<Cost>,
+    /// What costs beside the platform and carries its tags.
+    pub strays: Vec<Stray>,
     /// What could not be read, and why.
     pub unread: Vec<Unread>,
 }
+
+const WHAT_ELSE: &str = "what else costs";
 
 /// Who is in a meeting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +55,16 @@ pub enum People {
     NobodyCounts,
 }
 
+/// A thing with the project's tags that costs, and is not a known part of the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stray {
+    pub arn: String,
+    /// `None`: at a price that is not in our table.
+    pub per_hour: Option<Money>,
+    /// What it is, with its price, and whether it is shown to be ours.
+    pub what: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unread {
     pub what: &'static str,
@@ -56,8 +72,29 @@ pub struct Unread {
 }
 
 impl Status {
+    /// Whether it stands at this level; `None` when that cannot be told. Nothing has to be left that costs where the
+    /// level is one at which nothing does.
+    pub fn is_at(&self, level: Level) -> Option<bool> {
+        let stands = match &self.standing {
+            Standing::Unknown { .. } => return None,
+            Standing::NoSuchPlatform(nowhere) => level == Level::Destroyed && nowhere.theirs.is_none(),
+            standing => standing.level() == Some(level),
+        };
+        if !stands || matches!(level, Level::Running | Level::Standby) {
+            return Some(stands);
+        }
+        let unread = self.unread.iter().any(|unread| unread.what == WHAT_ELSE);
+        if self.strays.is_empty() && unread { None } else { Some(self.strays.is_empty()) }
+    }
+
     pub fn of(seen: &Observed, policy: &Policy, platform: &str, host: &str) -> Self {
         let standing = Standing::of(seen, policy);
+        let strays = listed(seen, policy);
+        let unread = unread(seen);
+        let nothing = Observed { identity: seen.identity.clone(), ..Observed::nothing(seen.at) };
+        let nowhere = matches!(standing, Standing::NoSuchPlatform(_));
+        // What somebody else has under the same name is not the platform's, nor is it without a price.
+        let seen = if nowhere { &nothing } else { seen };
         let service = seen.service.present();
         let running = service.is_some_and(|s| s.desired > 0);
         let mark =
@@ -74,11 +111,21 @@ impl Status {
             dns: Condition::NameResolves.judge(seen, policy),
             certificate_until: seen.tls.present().and_then(|t| t.shown.as_ref().ok()).map(|c| c.not_after),
             certificate: Condition::CertificateTrusted.judge(seen, policy),
-            cost: Cost::of(seen),
-            unread: unread(seen),
+            cost: (!nowhere).then(|| Cost::of(seen)),
+            strays,
+            unread,
             standing,
         }
     }
+}
+
+fn listed(seen: &Observed, policy: &Policy) -> Vec<Stray> {
+    let listed = strays(seen).into_iter().map(|thing| Stray {
+        arn: thing.arn.clone(),
+        per_hour: thing.kind.per_hour(),
+        what: stray(thing, seen, policy),
+    });
+    listed.collect()
 }
 
 /// Since when it stands there: the task's start while it is on, the last stop while it is off.
@@ -123,6 +170,7 @@ fn unread(seen: &Observed) -> Vec<Unread> {
         of("targets", &seen.targets),
         of("DNS record", &seen.record),
         of("secret", &seen.secret),
+        of(WHAT_ELSE, &seen.billed),
         of("people", &seen.occupancy),
         of("DNS", &seen.names),
         of("certificate", &seen.tls),

@@ -4,15 +4,16 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::action::Action;
-use super::billed::{Billed, Kind, Witness};
+use super::billed::{Billed, Kind, Placement, Witness};
 use super::cause;
 use super::changes::Recordings;
 use super::condition::{Condition, STEADY, Verdict, start_failure};
 use super::cost::{Cost, Money};
-use super::example::*;
+use super::example::{self, *};
 use super::level::{Goal, Level, Standing};
 use super::observed::*;
-use super::plan::{Counted, Meetings, Plan, Policy, Refusal, contested, plan};
+use super::ownership::{Tags, shown_to_be_ours};
+use super::plan::{Agreed, Counted, Meetings, Plan, Policy, Refusal, contested, plan};
 use super::status::{People, Status};
 
 fn unreadable<T>() -> Reading<T> {
@@ -466,7 +467,9 @@ fn billed(kind: &str, witness: Witness) -> Billed {
         "address" => "arn:aws:ec2:us-west-2:111122223333:elastic-ip/eipalloc-0123",
         other => panic!("no ARN for {other}"),
     };
-    Billed { arn: arn.into(), kind: Kind::of(arn).expect("a price"), witness }
+    let kind = Kind::of(arn).expect("a price");
+    let placement = (kind == Kind::Balancer).then(example::placement);
+    Billed { arn: arn.into(), kind, witness, tags: example::tags(), placement }
 }
 
 /// Powered down as Terraform leaves it: the service is there, what is priced is not.
@@ -513,13 +516,149 @@ fn a_half_restored_ingress_is_restored_again() {
 #[test]
 fn leftovers_are_found_by_tag_and_by_service() {
     let by_tag = Observed { billed: Reading::Present(vec![billed("balancer", Witness::Owner)]), ..powered_down() };
-    assert_eq!(actions(&planned(&by_tag, Goal::AtMostPoweredDown)), [Some(Action::RemoveBalancers)]);
+    assert_eq!(actions(&planned(&by_tag, Goal::AtMostPoweredDown)), [None], "nobody has agreed to anything");
     let Verdict::Fails(why) = Condition::NothingBills.judge(&by_tag, &policy()) else { panic!("not a failure") };
-    assert_eq!(why, "load balancer by-hand-nlb, $0.0275 an hour");
+    assert!(why.starts_with("load balancer by-hand-nlb, $0.0275 an hour (") && why.contains("arn:aws:"), "{why}");
+    let arn = billed("balancer", Witness::Owner).arn;
+    let agreed = Policy { agreed: Some(Agreed { leftovers: [arn].into(), ..Agreed::default() }), ..policy() };
+    let plan_of = |seen: &Observed, policy: &Policy| plan(seen, Goal::AtMostPoweredDown, policy).expect("a plan");
+    assert_eq!(actions(&plan_of(&by_tag, &agreed)), [Some(Action::RemoveBalancers), None]);
+    // What is named as Terraform's is Terraform's to delete.
+    let terraforms = Agreed { by_terraform: [billed("balancer", Witness::Owner).arn].into(), ..Agreed::default() };
+    let terraforms = Policy { agreed: Some(terraforms), ..policy() };
+    assert_eq!(actions(&plan_of(&by_tag, &terraforms)), [None]);
+    // What was not named when it was agreed to stays, and is an answer.
+    let another =
+        Policy { agreed: Some(Agreed { leftovers: ["another".into()].into(), ..Agreed::default() }), ..policy() };
+    assert_eq!(actions(&plan_of(&by_tag, &another)), [None]);
+    assert!(Condition::NothingBills.judge(&by_tag, &another).to_string().contains("not named"));
     let mut by_name = Observed { balancer: standby().balancer, ..powered_down() };
     by_name.run.terraformed = Some(ago(10));
     assert!(matches!(Condition::NothingBills.judge(&by_name, &policy()), Verdict::Fails(_)));
     assert_eq!(Condition::NothingBills.remedy(&by_name, &policy()), None, "without our tags it is not ours to delete");
+}
+
+/// Everything has to fit: the kind, each tag as it is written, the place, and a platform to belong to.
+#[test]
+fn only_what_is_shown_to_be_ours_is_ours() {
+    let ours = billed("balancer", Witness::Owner);
+    let judged = |thing: &Billed, seen: &Observed| shown_to_be_ours(thing, seen, &policy());
+    assert_eq!(judged(&ours, &powered_down()), Ok(()));
+    let elsewhere =
+        || Placement { vpc: Some("vpc-2".into()), subnets: vec!["subnet-2".into()], ..example::placement() };
+    let with = |tags: Tags| Billed { tags, ..ours.clone() };
+    let foreign = [
+        ("tag `managed-by`", with(Tags { managed_by: None, ..example::tags() })),
+        ("tag `managed-by`", with(Tags { managed_by: Some("terraform-bootstrap".into()), ..example::tags() })),
+        ("tag `environment`", with(Tags { environment: Some("test".into()), ..example::tags() })),
+        ("tag `environment`", with(Tags { environment: None, ..example::tags() })),
+        ("tag `project`", with(Tags { project: Some("Jitsi-Video-Platform".into()), ..example::tags() })),
+        (
+            "tag `project`",
+            with([("Project", "jitsi-video-platform"), ("managed-by", "terraform")].into_iter().collect()),
+        ),
+        (
+            "network load balancer",
+            Billed { placement: Some(Placement { network: false, ..example::placement() }), ..ours.clone() },
+        ),
+        ("vpc-2", Billed { placement: Some(elsewhere()), ..ours.clone() }),
+        ("unknown VPC", Billed { placement: Some(Placement { vpc: None, ..elsewhere() }), ..ours.clone() }),
+        ("only Terraform", billed("address", Witness::TagsOnly)),
+    ];
+    for (why, thing) in foreign {
+        let seen = Observed { billed: Reading::Present(vec![thing.clone()]), ..powered_down() };
+        let judged = judged(&thing, &seen).expect_err("not shown to be ours");
+        assert!(judged.contains(why), "{why:?} is not in {judged:?}");
+        let agreed =
+            Policy { agreed: Some(Agreed { leftovers: [thing.arn.clone()].into(), ..Agreed::default() }), ..policy() };
+        let plan = plan(&seen, Goal::AtMostPoweredDown, &agreed).expect("a plan");
+        assert!(!actions(&plan).contains(&Some(Action::RemoveBalancers)), "{why}");
+    }
+    // Another subnet of the platform's VPC, which its own load balancer shows, and which a run remembers.
+    let beside = Placement { subnets: vec!["subnet-2".into()], ..example::placement() };
+    let beside = Billed { placement: Some(beside), ..ours.clone() };
+    assert_eq!(judged(&beside, &standby()), Ok(()));
+    assert!(judged(&beside, &powered_down()).is_err());
+    let mut remembered = powered_down();
+    remembered.run.vpc = Some("vpc-1".into());
+    assert_eq!(judged(&beside, &remembered), Ok(()));
+    let gone = Observed { service: Reading::Absent, ..powered_down() };
+    assert!(judged(&ours, &gone).is_err());
+    let mut another = powered_down();
+    service(&mut another).tags.managed_by = None;
+    assert!(judged(&ours, &another).is_err());
+}
+
+/// A name, a region or an account without the platform is an answer of its own, whatever was asked for.
+#[test]
+fn another_place_is_not_off() {
+    let mut nowhere = Observed {
+        service: Reading::Absent,
+        secret: Reading::Absent,
+        kept: Reading::Present(Vec::new()),
+        ..powered_down()
+    };
+    let goals = [Goal::Running, Goal::AtMostStandby, Goal::AtMostPoweredDown, Goal::Destroyed];
+    let refused = |seen: &Observed| {
+        let plans: Vec<_> = goals.iter().map(|goal| plan(seen, *goal, &policy())).collect();
+        plans.iter().all(|plan| matches!(plan, Err(Refusal::NoPlatform(_))))
+    };
+    assert!(refused(&nowhere));
+    let Err(Refusal::NoPlatform(told)) = plan(&nowhere, Goal::AtMostStandby, &policy()) else { panic!("a plan") };
+    assert_eq!(told.to_string(), "no platform jitsi-video-platform in us-west-2 of account 111122223333");
+    let hint = told.answers.expect("a hint");
+    assert!(hint.contains("meet.example.org answers all the same"), "{hint}");
+    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "meet.example.org");
+    let told = status(&nowhere);
+    assert_eq!((told.standing.name(), told.cost.is_none()), ("no such platform", true));
+    assert_eq!((told.is_at(Level::Destroyed), told.is_at(Level::PoweredDown)), (Some(true), Some(false)));
+
+    // What cannot be read is unknown, never nowhere.
+    nowhere.kept = unreadable();
+    assert!(matches!(plan(&nowhere, Goal::AtMostStandby, &policy()), Err(Refusal::Blind { .. })));
+    assert_eq!(status(&nowhere).is_at(Level::Destroyed), None);
+    // A kept bucket shows that there was one.
+    nowhere.kept = Reading::Present(vec!["jitsi-video-platform-recordings-111122223333".into()]);
+    assert_eq!(planned(&nowhere, Goal::AtMostStandby).steps, []);
+    assert_eq!(status(&nowhere).is_at(Level::Destroyed), Some(true));
+
+    // Somebody else's service of the same name.
+    for tags in [Tags::default(), Tags { project: Some("theirs".into()), ..example::tags() }] {
+        let mut theirs = running();
+        service(&mut theirs).tags = tags;
+        assert!(refused(&theirs));
+        let told = status(&theirs);
+        assert_eq!((told.is_at(Level::Running), told.is_at(Level::Destroyed)), (Some(false), Some(false)));
+        assert!(told.task.is_none());
+    }
+}
+
+/// While something costs, nothing is at a level at which nothing does.
+#[test]
+fn what_costs_beside_the_platform_is_listed() {
+    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "meet.example.org");
+    let foreign = Billed { tags: Tags::default(), ..billed("balancer", Witness::Owner) };
+    let beside = Observed { billed: Reading::Present(vec![foreign.clone()]), ..powered_down() };
+    let told = status(&beside);
+    assert_eq!(told.strays[0].arn, foreign.arn);
+    assert_eq!((told.standing.name(), told.is_at(Level::PoweredDown)), ("powered-down", Some(false)));
+    let unseen = Observed { billed: unreadable(), ..powered_down() };
+    assert_eq!(status(&unseen).is_at(Level::PoweredDown), None);
+    assert_eq!(status(&powered_down()).is_at(Level::PoweredDown), Some(true));
+    // The platform's own are not beside it: its load balancer, the addresses of that one, its task.
+    let known = |arn: &str| Billed { arn: arn.into(), kind: Kind::of(arn).expect("a price"), ..foreign.clone() };
+    let own = Observed {
+        billed: Reading::Present(vec![
+            known("arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/jitsi-video-platform-nlb/1"),
+            known("arn:aws:ec2:us-west-2:111122223333:elastic-ip/eipalloc-own"),
+            known("arn:aws:ecs:us-west-2:111122223333:task/jitsi-video-platform-cluster/task1"),
+        ]),
+        ..running()
+    };
+    assert_eq!(status(&own).strays, []);
+    let elsewhere = known("arn:aws:ec2:us-west-2:111122223333:elastic-ip/eipalloc-theirs");
+    let theirs = Observed { billed: Reading::Present(vec![elsewhere]), ..running() };
+    assert_eq!(status(&theirs).strays.len(), 1);
 }
 
 /// An address that an interrupted power-down left goes with Terraform's own plan, never by our hand.

@@ -2,11 +2,11 @@
 
 use super::reach::Job;
 use crate::domain::action::Action;
-use crate::domain::changes::{Changes, Recordings, Wanted, guard};
-use crate::domain::condition::leftover_balancers;
+use crate::domain::changes::{Change, Changes, Recordings, Wanted, guard};
 use crate::domain::name::TaskId;
 use crate::domain::observed::{Asked, Mark, Observed};
-use crate::domain::plan::Refusal;
+use crate::domain::ownership::agreed_leftovers;
+use crate::domain::plan::{Policy, Refusal};
 use crate::error::{Failure, Kind};
 use crate::event::Event;
 use crate::world::{CloudErrorKind, Errand, Planned, TerraformError};
@@ -55,11 +55,21 @@ async fn start(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
 async fn terraform(job: Job<'_>, wishes: &[Wanted], seen: &mut Observed) -> Result<(), Failure> {
     for &wanted in wishes {
         if let Some(planned) = preview(job, wanted, seen).await? {
+            refuse_unnamed(&planned.changes, job.policy)?;
             apply(job, planned, seen).await?;
         }
     }
     seen.run.terraformed = Some(job.world.clock.now());
     Ok(())
+}
+
+/// Another plan than the one that was agreed to is another question.
+fn refuse_unnamed(changes: &Changes, policy: &Policy) -> Result<(), Refusal> {
+    let Some(agreed) = &policy.agreed else { return Ok(()) };
+    let is_named = |change: &Change| agreed.by_terraform.contains(change.arn.as_ref().unwrap_or(&change.address));
+    let unnamed = changes.resources.iter().filter(|change| change.deletes() && !is_named(change));
+    let addresses: Vec<String> = unnamed.map(ToString::to_string).collect();
+    if addresses.is_empty() { Ok(()) } else { Err(Refusal::NotNamed { addresses }) }
 }
 
 /// What Terraform would do, said and guarded; `None` when there is nothing to remove because it never made anything.
@@ -106,16 +116,19 @@ fn errand<'a>(
     Ok(Errand { account: &identity.account, said, stop: job.stop })
 }
 
-/// Deletes leftovers that Terraform does not know. While it still manages a load balancer, none is a leftover.
+/// Deletes leftovers that were agreed to. What Terraform still manages, and its plan would not delete, is none.
 async fn remove_balancers(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
     let said = |said| job.say.emit(Event::TerraformSaid { said });
     let managed = job.world.terraform.managed(errand(job, seen, &said)?).await?.unwrap_or_default();
-    let known: Vec<String> = managed.into_iter().filter(|address| address.starts_with("aws_lb.")).collect();
+    let is_agreed =
+        |address: &String| job.policy.agreed.as_ref().is_some_and(|agreed| agreed.by_terraform.contains(address));
+    let balancers = managed.into_iter().filter(|address| address.starts_with("aws_lb."));
+    let known: Vec<String> = balancers.filter(|address| !is_agreed(address)).collect();
     if !known.is_empty() {
         return Err(Refusal::StillManaged { addresses: known }.into());
     }
-    for leftover in leftover_balancers(seen.billed.present().map_or(&[], Vec::as_slice)) {
-        job.say.note(format!("Deleting what was left over: {leftover}."));
+    for leftover in agreed_leftovers(seen, job.policy) {
+        job.say.note(format!("Deleting what was left over: {leftover}: {}", leftover.arn));
         match job.world.cloud.remove_balancer(&leftover.arn).await {
             Ok(()) => {}
             Err(error) if error.kind == CloudErrorKind::Denied => {

@@ -18,24 +18,32 @@ use crate::domain::observed::{
     Attachment, Balancer, Blindness, Health, Identity, Observed, Occupancy, Reading, Record, Resolution, Secret,
     Service, Signalling, Target, TargetGroup, Task, Tls, Unreadable, Web,
 };
+use crate::domain::ownership::vpc;
 use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
 use crate::probe::media::{Ask, chance, prove};
 use crate::probe::{self, Sight};
-use crate::world::{CloudError, Errand, World};
+use crate::world::{CloudError, Errand, Kept, World};
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look(BTreeSet<Source>);
 
 impl Look {
-    /// All but the media proof, which takes seconds and enters a room.
+    /// All but the media proof, which takes seconds and enters a room, and Terraform's state.
     pub fn everything() -> Self {
         use Source::*;
         Self(
-            [Identity, Service, Tasks, Balancer, Targets, Record, Secret, Occupancy, Names, Tls, Web, Signalling]
+            [Identity, Service, Tasks, Balancer, Targets, Record, Secret, Occupancy, Names, Tls, Web, Signalling, Kept]
                 .into(),
         )
+    }
+
+    /// Everything, and what else costs.
+    pub fn with_billed() -> Self {
+        let Self(mut sources) = Self::everything();
+        sources.insert(Source::Billed);
+        Self(sources)
     }
 
     /// Everything, and the media proof where it is wanted.
@@ -64,12 +72,13 @@ impl Look {
     }
 }
 
-/// No AWS look takes longer than this, whatever the SDK's own limits are.
-const CLOUD_LIMIT: Duration = Duration::from_secs(40);
+const CALLER: &str = "sts:GetCallerIdentity";
 
 /// Finds out whose credentials these are, and refuses those of another account before anything else is asked.
 pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>, Failure> {
-    let identity = read("sts:GetCallerIdentity", async { world.cloud.identity().await.map(Some) }).await;
+    // Whoever cannot say whose the credentials are leaves time to look at what can be seen all the same.
+    let limit = world.look * 2 / 3;
+    let identity = within(limit, CALLER, async { world.cloud.identity().await.map(Some).into() }).await;
     if let Some(unseen) = identity.unreadable().filter(|u| u.because == Blindness::SignIn) {
         return Err(Failure::new(Kind::NoAccess, "AWS does not accept the credentials")
             .because(unseen.why.clone())
@@ -119,6 +128,7 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         media,
         billed,
         managed,
+        kept,
     ) = join!(
         eyes.service(),
         eyes.targets(),
@@ -134,6 +144,7 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         eyes.media(),
         eyes.billed(),
         eyes.managed(),
+        eyes.kept(),
     );
     let mut seen = Observed {
         at: world.clock.now(),
@@ -152,9 +163,12 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         media,
         billed,
         managed,
+        kept,
         run: last.run.clone(),
     };
     remember_health(&mut seen);
+    let stands = vpc(&seen).map(str::to_owned);
+    seen.run.vpc = stands.or(seen.run.vpc);
     seen
 }
 
@@ -178,42 +192,47 @@ impl Eyes<'_> {
         last: &Reading<T>,
         looking: impl Future<Output = Reading<T>>,
     ) -> Reading<T> {
-        if self.look.has(source) { looking.await } else { last.clone() }
+        match source {
+            _ if !self.look.has(source) => last.clone(),
+            // These take minutes where all goes well, and end by themselves when they are asked to stop.
+            Source::Media | Source::Managed => looking.await,
+            _ => within(self.world.look, asked(source), looking).await,
+        }
     }
 
     async fn service(&self) -> &Reading<Service> {
-        let call = read("ecs:DescribeServices", self.world.cloud.service());
+        let call = read(self.world.cloud.service());
         self.service.get_or_init(|| self.fresh_or_last(Source::Service, &self.last.service, call)).await
     }
 
     async fn balancer(&self) -> &Reading<Balancer> {
-        let call = read("elasticloadbalancing:DescribeLoadBalancers", self.world.cloud.balancer());
+        let call = read(self.world.cloud.balancer());
         self.balancer.get_or_init(|| self.fresh_or_last(Source::Balancer, &self.last.balancer, call)).await
     }
 
     async fn tasks(&self) -> Reading<Vec<Task>> {
-        let call = read("ecs:DescribeTasks", async { self.world.cloud.tasks().await.map(Some) });
+        let call = read(async { self.world.cloud.tasks().await.map(Some) });
         self.fresh_or_last(Source::Tasks, &self.last.tasks, call).await
     }
 
     async fn record(&self) -> Reading<Record> {
-        let call = read("route53:ListResourceRecordSets", self.world.cloud.record());
+        let call = read(self.world.cloud.record());
         self.fresh_or_last(Source::Record, &self.last.record, call).await
     }
 
     async fn secret(&self) -> Reading<Secret> {
-        let call = read("secretsmanager:DescribeSecret", self.world.cloud.secret());
+        let call = read(self.world.cloud.secret());
         self.fresh_or_last(Source::Secret, &self.last.secret, call).await
     }
 
     async fn occupancy(&self) -> Reading<Occupancy> {
         let since = self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default();
-        let call = read("logs:FilterLogEvents", self.world.cloud.occupancy(since));
+        let call = read(self.world.cloud.occupancy(since));
         self.fresh_or_last(Source::Occupancy, &self.last.occupancy, call).await
     }
 
     async fn billed(&self) -> Reading<Vec<Billed>> {
-        let call = read("tag:GetResources", async { self.world.cloud.billed().await.map(Some) });
+        let call = read(async { self.world.cloud.billed().await.map(Some) });
         self.fresh_or_last(Source::Billed, &self.last.billed, call).await
     }
 
@@ -224,6 +243,24 @@ impl Eyes<'_> {
             };
             let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
             self.world.terraform.managed(errand).await.into()
+        })
+        .await
+    }
+
+    /// Where there is a service, what a removal would leave shows nothing.
+    async fn kept(&self) -> Reading<Vec<String>> {
+        self.fresh_or_last(Source::Kept, &self.last.kept, async {
+            if !self.service().await.is_absent() {
+                return Reading::not_asked();
+            }
+            let call = async { self.world.cloud.kept().await.map(Some) };
+            match read(call).await {
+                Reading::Present(Kept { recordings, state }) => {
+                    Reading::Present(recordings.into_iter().chain(state).collect())
+                }
+                Reading::Absent => Reading::Absent,
+                Reading::Unreadable(why) => Reading::Unreadable(why),
+            }
         })
         .await
     }
@@ -243,7 +280,7 @@ impl Eyes<'_> {
     }
 
     async fn group(&self, attached: &Attachment) -> Result<TargetGroup, Unreadable> {
-        match read("elasticloadbalancing:DescribeTargetHealth", self.world.cloud.targets(&attached.group)).await {
+        match read(self.world.cloud.targets(&attached.group)).await {
             Reading::Unreadable(why) => Err(why),
             Reading::Absent => Ok(group_of(attached, Vec::new())),
             Reading::Present(targets) => Ok(group_of(attached, targets)),
@@ -298,8 +335,8 @@ impl Eyes<'_> {
     async fn media(&self) -> Reading<Proof> {
         let proving = behind(self.open_door(), async |door| {
             let expected = self.media_addresses().await;
-            let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) };
-            let World { net, trust, clock, seed, .. } = self.world;
+            let World { net, trust, clock, seed, look, .. } = self.world;
+            let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) }.within(*look * 3 / 2);
             let mut chance = chance(*seed, clock);
             let proving = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ());
             let mut proof = Box::pin(proving).await;
@@ -351,15 +388,41 @@ fn not_asked(why: &str) -> Unreadable {
     Unreadable { because: Blindness::NotAsked, why: why.to_owned() }
 }
 
-/// One call to AWS as a reading, within the limit.
-async fn read<T>(what: &str, call: impl Future<Output = Result<Option<T>, CloudError>>) -> Reading<T> {
-    match timeout(CLOUD_LIMIT, call).await {
-        Ok(answer) => answer.into(),
+/// Whom a look asks, as it is told when there is no answer.
+const fn asked(source: Source) -> &'static str {
+    match source {
+        Source::Identity => CALLER,
+        Source::Service => "ecs:DescribeServices",
+        Source::Tasks => "ecs:ListTasks",
+        Source::Balancer => "elasticloadbalancing:DescribeLoadBalancers",
+        Source::Targets => "elasticloadbalancing:DescribeTargetHealth",
+        Source::Record => "route53:ListResourceRecordSets",
+        Source::Secret => "secretsmanager:DescribeSecret",
+        Source::Occupancy => "logs:FilterLogEvents",
+        Source::Billed | Source::Kept => "tag:GetResources",
+        Source::Names => "the name servers",
+        Source::Tls => "TLS",
+        Source::Web => "the web page",
+        Source::Signalling => "signalling",
+        Source::Media => "media",
+        Source::Managed => "Terraform",
+    }
+}
+
+/// A look within the limit, whatever the limits are of those who do it.
+async fn within<T>(limit: Duration, what: &str, looking: impl Future<Output = Reading<T>>) -> Reading<T> {
+    match timeout(limit, looking).await {
+        Ok(reading) => reading,
         Err(_) => Reading::Unreadable(Unreadable {
             because: Blindness::Unreachable,
-            why: format!("{what}: no answer within {} s", CLOUD_LIMIT.as_secs()),
+            why: format!("{what}: no answer within {} s", (limit.as_secs_f64() * 10.0).round() / 10.0),
         }),
     }
+}
+
+/// One call to AWS as a reading.
+async fn read<T>(call: impl Future<Output = Result<Option<T>, CloudError>>) -> Reading<T> {
+    call.await.into()
 }
 
 /// Notes since when the running task has been healthy in every look.

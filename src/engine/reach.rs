@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::act::perform;
 use super::observe::{Look, observe, sign_in};
+use crate::domain::action::Action;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
@@ -46,9 +47,12 @@ pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
     }
 }
 
+/// How much longer a start takes when Terraform has to bring the load balancer back first.
+const RESTORING: Duration = Duration::from_mins(15);
+
 /// Looks, plans, takes the first step, looks again. Ends well when a fresh plan is empty.
 pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
-    let deadline = Instant::now() + job.timeout;
+    let mut deadline = Instant::now() + job.timeout;
     let mut seen = Observed::nothing(job.world.clock.now());
     seen.identity = sign_in(job.world, job.policy).await?;
     seen.run.waits = true;
@@ -70,6 +74,9 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
                 return Err(undone(step));
             }
             acted.push(step.until);
+            if step.action == Some(Action::Restore) {
+                deadline += RESTORING;
+            }
         } else if !job.wait {
             return Ok(Outcome::Done);
         }

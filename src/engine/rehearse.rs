@@ -14,6 +14,7 @@ use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::Cost;
 use crate::domain::level::{Goal, Standing};
 use crate::domain::observed::{Identity, Observed, Reading};
+use crate::domain::plan::exists;
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Event, Judged, Part, Probe, Rehearsal};
@@ -103,6 +104,7 @@ async fn play(job: Job<'_>, script: Script<'_>) -> Result<Rehearsed, Failure> {
 /// Where to bring it back to; refuses when it may not be touched now.
 fn may_begin(job: Job<'_>, seen: &Observed) -> Result<Option<Home>, Failure> {
     let refused = |what: &str, why: String| Failure::new(Kind::Refused, what).because(why);
+    exists(seen, job.policy)?;
     let standing = Standing::of(seen, job.policy);
     if let Standing::Changing { toward, awaited } = &standing {
         let why = format!("it is on its way to {toward}: {}", awaited.join("; "));
@@ -362,6 +364,7 @@ async fn status(job: Job<'_>, identity: Reading<Identity>, found: &mut Option<Ob
     let grade = match &standing {
         Standing::Running | Standing::Standby | Standing::PoweredDown => Grade::Good,
         Standing::Destroyed => Grade::Bad("there is no platform".into()),
+        Standing::NoSuchPlatform(nowhere) => Grade::Bad(nowhere.to_string()),
         Standing::Changing { toward, awaited } => {
             Grade::Warned(format!("on its way to {toward}: {}", awaited.join("; ")))
         }
@@ -369,7 +372,7 @@ async fn status(job: Job<'_>, identity: Reading<Identity>, found: &mut Option<Ob
         Standing::Unknown { unread } => Grade::Unseen(unread.join("; ")),
     };
     let next = match &standing {
-        Standing::Destroyed => vec!["create it: `meetctl deploy`".to_owned()],
+        Standing::Destroyed | Standing::NoSuchPlatform(_) => vec!["create it: `meetctl deploy`".to_owned()],
         Standing::Unknown { .. } => {
             seen.service.unreadable().map(|u| advice(u.because).to_owned()).into_iter().collect()
         }
@@ -464,9 +467,11 @@ async fn status_up(job: Job<'_>, identity: Reading<Identity>) -> Found {
         Standing::Running => Grade::Good,
         Standing::Unknown { unread } => Grade::Unseen(unread.join("; ")),
         Standing::Degraded { broken, .. } => Grade::Bad(format!("it is degraded: {}", broken.join("; "))),
-        Standing::Standby | Standing::PoweredDown | Standing::Destroyed | Standing::Changing { .. } => {
-            Grade::Bad(format!("it is {}, not running", standing.name()))
-        }
+        Standing::Standby
+        | Standing::PoweredDown
+        | Standing::Destroyed
+        | Standing::NoSuchPlatform(_)
+        | Standing::Changing { .. } => Grade::Bad(format!("it is {}, not running", standing.name())),
     };
     Found::graded(grade, standing_evidence(&standing, &seen))
 }

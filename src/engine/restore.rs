@@ -29,7 +29,7 @@ impl Home {
             Standing::Running | Standing::Degraded { of: Level::Running, .. } => Some(Self::Running),
             Standing::Standby | Standing::Degraded { .. } => Some(Self::Standby),
             Standing::PoweredDown => Some(Self::PoweredDown),
-            Standing::Destroyed => Some(Self::Nowhere),
+            Standing::Destroyed | Standing::NoSuchPlatform(_) => Some(Self::Nowhere),
             Standing::Changing { .. } | Standing::Unknown { .. } => None,
         }
     }

@@ -24,7 +24,7 @@ pub use self::style::{Page, Style};
 pub use self::tty::{Screen, Tty};
 use crate::clock::Clock;
 use crate::error::{Failure, Kind};
-use crate::event::Stamped;
+use crate::event::{Answer, Stamped};
 
 /// One way for the events to look.
 pub trait Render {
@@ -122,6 +122,29 @@ fn choose(look: &Look, clock: Clock) -> Box<dyn Render> {
             };
             Box::new(Tty::new(screen, out, look.answer, clock))
         }
+    }
+}
+
+/// Says of the sandbox that it is one: once before all talk, and with each answer, wherever its reader keeps it.
+#[derive(Default)]
+struct Notice {
+    due: bool,
+}
+
+impl Notice {
+    /// The line that comes before the next words of talk.
+    fn before_talk(&mut self) -> Option<&'static str> {
+        std::mem::take(&mut self.due).then_some(words::SANDBOX)
+    }
+
+    /// An answer as it is written to stdout. What is made for a program to read stays as it is.
+    fn answer(&mut self, event: &Stamped, answer: &Answer, page: &Page) -> String {
+        let text = table::answer(answer, event.at, page);
+        if !event.sandbox || matches!(answer, Answer::Text { .. }) {
+            return text;
+        }
+        self.due = false;
+        format!("{}\n{text}", words::SANDBOX)
     }
 }
 

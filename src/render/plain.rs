@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Out, Page, Render, table, words};
+use super::{Notice, Out, Page, Render, table, words};
 use crate::clock::Clock;
 use crate::domain::condition::Condition;
 use crate::domain::observed::between;
@@ -16,11 +16,12 @@ pub struct Plain {
     out: Out,
     err: Out,
     answer: Page,
-    talk: Page,
+    page: Page,
     clock: Clock,
     begun: Timestamp,
     plan: Option<Plan>,
     waiting: Option<Waiting>,
+    notice: Notice,
 }
 
 struct Waiting {
@@ -31,25 +32,33 @@ struct Waiting {
 }
 
 impl Plain {
-    pub fn new(out: Out, err: Out, answer: Page, talk: Page, clock: Clock) -> Self {
-        Self { out, err, answer, talk, clock, begun: clock.now(), plan: None, waiting: None }
+    pub fn new(out: Out, err: Out, answer: Page, page: Page, clock: Clock) -> Self {
+        Self { out, err, answer, page, clock, begun: clock.now(), plan: None, waiting: None, notice: Notice::default() }
+    }
+
+    /// All talk passes here.
+    fn talk(&mut self, text: &str) {
+        if let Some(line) = self.notice.before_talk() {
+            self.err.write(&format!("{line}\n"));
+        }
+        self.err.write(text);
     }
 
     fn line(&mut self, at: Timestamp, text: &str) {
-        self.err.write(&format!("{} {text}\n", words::stamp(at)));
+        self.talk(&format!("{} {text}\n", words::stamp(at)));
     }
 
     /// What is said before there is a plan is said at once, and needs no time.
     fn remark(&mut self, at: Timestamp, text: &str) {
         match &self.plan {
-            None => self.err.write(&format!("{text}\n")),
+            None => self.talk(&format!("{text}\n")),
             Some(_) => self.line(at, text),
         }
     }
 
     fn remember(&mut self, event: &Stamped) {
         match &event.event {
-            Event::Hello { .. } => self.begun = event.at,
+            Event::Hello { .. } => (self.begun, self.notice.due) = (event.at, event.sandbox),
             Event::StepStarted { until, limit } => {
                 let note = words::awaited(self.plan.as_ref(), *until);
                 self.waiting = Some(Waiting { until: *until, since: event.at, limit: *limit, note });
@@ -97,16 +106,17 @@ impl Render for Plain {
                     self.line(event.at, &text);
                 }
             }
-            Event::Answer(answer) => self.out.write(&table::answer(answer, event.at, &self.answer)),
-            Event::Failed { failure, .. } => self.err.write(&table::failure(failure, &self.talk)),
+            Event::Answer(answer) => self.out.write(&self.notice.answer(event, answer, &self.answer)),
+            Event::Failed { failure, .. } => self.talk(&table::failure(failure, &self.page)),
             Event::Finished { outcome, .. } => {
                 let ended = words::ended(*outcome, self.plan.as_ref(), between(self.begun, event.at));
-                if let Some(text) = ended {
-                    self.line(event.at, &text);
+                match ended {
+                    Some(text) => self.line(event.at, &text),
+                    None => self.talk(""),
                 }
             }
             other => {
-                let remark = matches!(other, Event::Hello { .. } | Event::Warning { .. } | Event::Note { .. });
+                let remark = matches!(other, Event::Warning { .. } | Event::Note { .. });
                 if let Some(text) = words::event(other) {
                     if remark {
                         self.remark(event.at, &text);

@@ -1,8 +1,8 @@
-//! The answer on stdout, failures on stderr, and nothing else.
+//! The answer on stdout, failures on stderr, that it is the sandbox, and nothing else.
 
 use std::io;
 
-use super::{Out, Page, Render, table};
+use super::{Notice, Out, Page, Render, table};
 use crate::event::{Event, Stamped};
 
 pub struct Quiet {
@@ -10,20 +10,34 @@ pub struct Quiet {
     err: Out,
     answer: Page,
     talk: Page,
+    notice: Notice,
 }
 
 impl Quiet {
     pub fn new(out: Out, err: Out, answer: Page, talk: Page) -> Self {
-        Self { out, err, answer, talk }
+        Self { out, err, answer, talk, notice: Notice::default() }
+    }
+}
+
+impl Quiet {
+    fn notify(&mut self) {
+        if let Some(line) = self.notice.before_talk() {
+            self.err.write(&format!("{line}\n"));
+        }
     }
 }
 
 impl Render for Quiet {
     fn event(&mut self, event: &Stamped) {
-        if let Event::Answer(answer) = &event.event {
-            self.out.write(&table::answer(answer, event.at, &self.answer));
-        } else if let Event::Failed { failure, .. } = &event.event {
-            self.err.write(&table::failure(failure, &self.talk));
+        match &event.event {
+            Event::Hello { .. } => self.notice.due = event.sandbox,
+            Event::Answer(answer) => self.out.write(&self.notice.answer(event, answer, &self.answer)),
+            Event::Finished { .. } => self.notify(),
+            Event::Failed { failure, .. } => {
+                self.notify();
+                self.err.write(&table::failure(failure, &self.talk));
+            }
+            _ => {}
         }
     }
 

@@ -10,6 +10,7 @@ use super::style::{Page, Style, Tone, wrap};
 use super::words::{self, clean};
 use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
+use crate::domain::cost::Cost;
 use crate::domain::level::Standing;
 use crate::domain::observed::between;
 use crate::domain::observed::{Blindness, Container, Health as Condition, Target, TargetGroup, TargetState, Task};
@@ -53,7 +54,42 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
         | Standing::Standby
         | Standing::PoweredDown
         | Standing::Destroyed => {}
+        Standing::NoSuchPlatform(nowhere) => {
+            row("", format!("There is {nowhere}."));
+            nowhere.theirs.iter().chain(&nowhere.answers).for_each(|detail| row("", words::sentence(&clean(detail))));
+            row("Next", "check name, region and account: `meetctl config show --origin`".into());
+            row("", "if it is still to be made: `meetctl deploy`".into());
+        }
     }
+    if let Some(cost) = &of.cost {
+        platform(of, cost, now, &mut row);
+    }
+    for (i, text) in unread(&of.unread).into_iter().enumerate() {
+        row(if i == 0 { "Not read" } else { "" }, text);
+    }
+    for (name, tone, text) in &mut rows {
+        *tone = match name.as_str() {
+            "Broken" => Some(Tone::Bad),
+            "Unknown" | "Not read" => Some(Tone::Warning),
+            "DNS" => tone_of_verdict(&of.dns),
+            "Certificate" => certificate_tone(of, now).or_else(|| tone_of_verdict(&of.certificate)),
+            "" if text.starts_with('$') || text.starts_with("not counted") => Some(Tone::Dim),
+            _ => None,
+        };
+    }
+    out += &two_columns(&rows, page);
+    // Below the table, where an ARN can be copied in one piece.
+    if !of.strays.is_empty() {
+        let _ = writeln!(out, "\n{}", page.style.paint(Tone::Warning, "Also costs, with this project's tag"));
+    }
+    for stray in &of.strays {
+        let _ = writeln!(out, "  {}\n  {}", clean(&stray.what), clean(&stray.arn));
+    }
+    out
+}
+
+/// What there is to tell of a platform that is there, or was.
+fn platform(of: &Status, cost: &Cost, now: Timestamp, row: &mut impl FnMut(&str, String)) {
     if let Some(at) = of.since {
         row("Since", format!("{} ({} ago)", words::minute(at), words::duration(between(at, now))));
     }
@@ -73,26 +109,11 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
     }
     row("DNS", judged(&of.dns, of.addresses.as_ref().filter(|a| !a.is_empty()).map(|a| addresses(a))));
     row("Certificate", certificate(of, now));
-    row("Cost", words::cost(&of.cost));
-    for item in &of.cost.items {
+    row("Cost", words::cost(cost));
+    for item in &cost.items {
         row("", format!("{}  {}", words::dollars(item.per_hour), item.what));
     }
-    row("", format!("not counted: {}; rates: {}", of.cost.not_counted, price::RATES));
-    for (i, text) in unread(&of.unread).into_iter().enumerate() {
-        row(if i == 0 { "Not read" } else { "" }, text);
-    }
-    for (name, tone, text) in &mut rows {
-        *tone = match name.as_str() {
-            "Broken" => Some(Tone::Bad),
-            "Unknown" | "Not read" => Some(Tone::Warning),
-            "DNS" => tone_of_verdict(&of.dns),
-            "Certificate" => certificate_tone(of, now).or_else(|| tone_of_verdict(&of.certificate)),
-            "" if text.starts_with('$') || text.starts_with("not counted") => Some(Tone::Dim),
-            _ => None,
-        };
-    }
-    out += &two_columns(&rows, page);
-    out
+    row("", format!("not counted: {}; rates: {}", cost.not_counted, price::RATES));
 }
 
 /// What could not be read, with one line for each reason.
@@ -112,7 +133,7 @@ fn tone_of(standing: &Standing) -> Tone {
         Standing::Running => Tone::Good,
         Standing::Standby | Standing::PoweredDown | Standing::Destroyed => Tone::Strong,
         Standing::Changing { .. } | Standing::Unknown { .. } => Tone::Warning,
-        Standing::Degraded { .. } => Tone::Bad,
+        Standing::Degraded { .. } | Standing::NoSuchPlatform(_) => Tone::Bad,
     }
 }
 

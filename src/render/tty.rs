@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use super::style::{Style, Tone, fit};
-use super::{Out, Page, Render, table, words};
+use super::{Notice, Out, Page, Render, table, words};
 use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::condition::Condition;
@@ -29,6 +29,7 @@ pub struct Tty {
     clock: Clock,
     begun: Timestamp,
     turns: usize,
+    notice: Notice,
 }
 
 struct Row {
@@ -67,11 +68,15 @@ impl Tty {
         let Screen { target, width, err, style } = screen;
         let bars = MultiProgress::with_draw_target(target);
         let begun = clock.now();
-        Self { bars, rows: Vec::new(), plan: None, out, err, answer, style, width, clock, begun, turns: 0 }
+        let notice = Notice::default();
+        Self { bars, rows: Vec::new(), plan: None, out, err, answer, style, width, clock, begun, turns: 0, notice }
     }
 
     /// Writes above the rows. Not with the bars' own `println`, which fills its lines with spaces.
     fn say(&mut self, text: &str) {
+        if let Some(line) = self.notice.before_talk() {
+            self.say_line(Tone::Dim, line);
+        }
         let err = &mut self.err;
         self.bars.suspend(|| err.write(&format!("{text}\n")));
     }
@@ -190,12 +195,7 @@ const HEAD: usize = 11;
 impl Render for Tty {
     fn event(&mut self, event: &Stamped) {
         match &event.event {
-            Event::Hello { .. } => {
-                self.begun = event.at;
-                if let Some(text) = words::event(&event.event) {
-                    self.say_line(Tone::Dim, &text);
-                }
-            }
+            Event::Hello { .. } => (self.begun, self.notice.due) = (event.at, event.sandbox),
             Event::Planned { observed, plan } => self.planned(observed, plan),
             Event::StepStarted { until, limit } => {
                 let state = State::Waiting { since: event.at, limit: *limit };
@@ -236,7 +236,7 @@ impl Render for Tty {
                 if !self.rows.iter().any(|row| matches!(row.state, State::Waiting { .. })) {
                     self.rest();
                 }
-                let text = table::answer(answer, event.at, &self.answer);
+                let text = self.notice.answer(event, answer, &self.answer);
                 let out = &mut self.out;
                 self.bars.suspend(|| out.write(&text));
             }
@@ -244,6 +244,8 @@ impl Render for Tty {
                 self.rest();
                 if let Some(text) = words::ended(*outcome, self.plan.as_ref(), between(self.begun, event.at)) {
                     self.say_line(Tone::Strong, &text);
+                } else if let Some(line) = self.notice.before_talk() {
+                    self.say_line(Tone::Dim, line);
                 }
             }
             Event::Failed { failure, .. } => {

@@ -181,13 +181,13 @@ pub fn ended(outcome: Outcome, last: Option<&Plan>, took: Duration) -> Option<St
     }
 }
 
+/// What the sandbox says of itself.
+pub const SANDBOX: &str = "this is the sandbox: nothing outside of this machine is touched";
+
 /// An event as one line of talk. Answers and failures are more than a line.
 pub fn event(event: &Event) -> Option<String> {
     match event {
-        Event::Hello { sandbox: true, .. } => {
-            Some("this is the sandbox: nothing outside of this machine is touched".into())
-        }
-        Event::Hello { sandbox: false, .. }
+        Event::Hello { .. }
         | Event::Planned { .. }
         | Event::Answer(_)
         | Event::Finished { .. }
@@ -229,6 +229,9 @@ fn changes_planned(changes: &Changes) -> String {
     let mut text = format!("Terraform's plan: {changes}");
     for change in &changes.resources {
         let _ = write!(text, "\n  {} {}", change.deed.mark(), clean(&change.address));
+        if let Some(arn) = change.arn.as_ref().filter(|_| change.deletes()) {
+            let _ = write!(text, ": {}", clean(arn));
+        }
     }
     text
 }

@@ -9,6 +9,7 @@ mod trust;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -35,7 +36,12 @@ pub struct World {
     pub trust: Trust,
     /// Where chance begins: from the machine, or the sandbox's own.
     pub seed: u64,
+    /// How long one look may take.
+    pub look: Duration,
 }
+
+/// How long one look may take where nothing else limits it.
+pub const LONGEST_LOOK: Duration = Duration::from_secs(40);
 
 /// What is outside for whoever looks at a deployment that is not its own: no account, only the way there.
 pub struct Street {
@@ -100,14 +106,22 @@ pub trait Cloud: Send + Sync {
     /// that is one we speak with: what that service does not know any more is not listed.
     async fn billed(&self) -> Result<Vec<Billed>, CloudError>;
 
-    /// The name of the recordings bucket that is there, as the list of tags knows it.
-    async fn recordings(&self) -> Result<Option<String>, CloudError>;
+    /// The buckets that outlive the platform, as the list of tags knows them.
+    async fn kept(&self) -> Result<Kept, CloudError>;
 
     /// Deletes a load balancer by its ARN; one that does not exist is no error.
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError>;
 
     /// Lifts the scale-in protection of tasks.
     async fn unprotect(&self, tasks: &[TaskId]) -> Result<(), CloudError>;
+}
+
+/// The names of the buckets of a platform that are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    pub recordings: Option<String>,
+    /// Terraform's state.
+    pub state: Option<String>,
 }
 
 /// The program `terraform` or `tofu`, with the modules of this platform.

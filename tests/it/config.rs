@@ -208,8 +208,36 @@ fn a_named_file_takes_the_place_of_the_projects() {
     assert!(text.contains("project/deep/down/nowhere.toml could not be read"), "{text}");
 }
 
+/// Flag, environment, file, profile, default: the first that says a region is heard, and named.
+#[test]
+fn the_region_is_the_profiles_where_nothing_else_says_one() {
+    let house = House::new();
+    let aws = house.root.path().join("home/.aws");
+    fs::create_dir(&aws).expect("a folder");
+    let region = |variables: &[(&str, &str)], flags: &Flags| {
+        setting(&house.load(variables, flags).expect("it can be read"), "platform.region")
+    };
+    let none = Flags::default();
+    assert_eq!(region(&[], &none).0, "\"us-west-2\"");
+    fs::write(aws.join("config"), "[default]\nregion = us-east-1\n[profile hosting]\nregion = eu-west-1\n")
+        .expect("a file");
+    assert_eq!(region(&[], &none), ("\"us-east-1\"".into(), "AWS profile default".into()));
+    let profile = Flags { profile: Some("hosting".into()), ..Flags::default() };
+    assert_eq!(region(&[], &profile), ("\"eu-west-1\"".into(), "AWS profile hosting".into()));
+    assert_eq!(region(&[("AWS_PROFILE", "hosting")], &none).0, "\"eu-west-1\"");
+    assert_eq!(region(&[("AWS_REGION", "eu-west-3")], &profile), ("\"eu-west-3\"".into(), "AWS_REGION".into()));
+    let flag = Flags { region: Some("eu-north-1".into()), ..profile.clone() };
+    assert_eq!(region(&[("AWS_REGION", "eu-west-3")], &flag), ("\"eu-north-1\"".into(), "--region".into()));
+    fs::write(aws.join("config"), "[profile hosting]\nregion = Oregon\n").expect("a file");
+    let (kind, text) = house.failure(&[], &profile);
+    assert!(kind == Kind::Configuration && text.contains("AWS profile hosting"), "{text}");
+}
+
 #[test]
 fn the_sandbox_has_its_own_platform() {
+    let flags = Flags { region: Some("eu-north-1".into()), ..Flags::default() };
+    let elsewhere = Config::sandbox_with(&flags).expect("a region");
+    assert_eq!(setting(&elsewhere, "platform.region"), ("\"eu-north-1\"".into(), "--region".into()));
     let config = Config::sandbox();
     assert_eq!(config.host().expect("a domain").as_str(), "meet.example.org");
     assert_eq!(setting(&config, "platform.account"), ("\"111122223333\"".into(), "sandbox".into()));
@@ -299,7 +327,7 @@ fn files_that_are_no_text_are_refused() {
     fs::write(&path, vec![b'#'; 2 * 1024 * 1024]).expect("a file");
     assert!(house.failure(&[], &Flags::default()).1.contains("larger than 1 MiB"));
     let flags = Flags { config: Some(PathBuf::from("/dev/zero")), ..Flags::default() };
-    assert!(house.failure(&[], &flags).1.contains("larger than 1 MiB"));
+    assert!(house.failure(&[], &flags).1.contains("it is a device, not a file"));
     let flags = Flags { config: Some(house.root.path().to_owned()), ..Flags::default() };
     assert_eq!(house.failure(&[], &flags).0, Kind::Configuration);
 }

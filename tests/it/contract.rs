@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use meetctl::domain::name::{TargetGroupArn, TaskId};
 use meetctl::domain::observed::{Mark, ServiceStatus};
-use meetctl::world::{Cloud, CloudErrorKind};
+use meetctl::world::{Cloud, CloudErrorKind, Kept};
 
 /// Where nothing is deployed, readers say so, and do not fail.
 pub(crate) async fn absent_is_none(cloud: &dyn Cloud) {
@@ -12,6 +12,8 @@ pub(crate) async fn absent_is_none(cloud: &dyn Cloud) {
     assert_eq!(cloud.balancer().await, Ok(None));
     assert_eq!(cloud.record().await, Ok(None));
     assert_eq!(cloud.secret().await, Ok(None));
+    assert_eq!(cloud.kept().await, Ok(Kept::default()));
+    assert_eq!(cloud.billed().await, Ok(Vec::new()));
     let group = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/no-such-group/0123456789abcdef";
     let group: TargetGroupArn = group.parse().expect("an ARN");
     assert_eq!(cloud.targets(&group).await, Ok(None));
@@ -76,10 +78,14 @@ pub(crate) async fn nothing_is_unprotected(cloud: &dyn Cloud) {
     assert_eq!(cloud.unprotect(&[]).await, Ok(()));
 }
 
-/// Every target group of the service can be asked for its targets.
+/// Every target group of the service can be asked for its targets, and whose it is and where it stands can be told.
 pub(crate) async fn groups_are_known(cloud: &dyn Cloud) {
     let service = cloud.service().await.expect("readable").expect("there is a service");
     assert!(!service.target_groups.is_empty());
+    assert!(service.tags.project.is_some() && service.tags.managed_by.is_some(), "{:?}", service.tags);
+    let balancer = cloud.balancer().await.expect("readable").expect("there is a load balancer");
+    assert!(balancer.placement.network && balancer.placement.vpc.is_some(), "{balancer:?}");
+    assert!(balancer.placement.subnets.iter().any(|subnet| service.subnets.contains(subnet)), "{balancer:?}");
     for attachment in &service.target_groups {
         assert!(cloud.targets(&attachment.group).await.expect("readable").is_some(), "{attachment:?}");
     }

@@ -314,7 +314,7 @@ mod one_call_fails {
             (running, "running"),
             (standby().handle.saved(), "standby"),
             (Played::of(Story::PoweredDown).handle.saved(), "powered-down"),
-            (Played::of(Story::Fresh).handle.saved(), "destroyed"),
+            (Played::of(Story::Fresh).handle.saved(), "no such platform"),
         ] {
             for n in 1.. {
                 let played = Played::on(saved.clone(), Some(n));

@@ -105,18 +105,18 @@ fn generated_pages_are_up_to_date() {
 /// The commands, each with situations in which it makes all the calls that it can make.
 const EXERCISED: &[(&str, &[(Story, &str)])] = &[
     ("status", &[(Story::Running, "status"), (Story::Standby, "status")]),
-    ("health", &[(Story::Running, "health")]),
-    ("why", &[(Story::CrashLoop, "up"), (Story::CrashLoop, "why")]),
-    ("up", &[(Story::Standby, "up"), (Story::CrashLoop, "up")]),
-    ("down", &[(Story::Running, "down"), (Story::Meeting, "down --cut-meetings")]),
-    ("power-down", &[(Story::Running, "power-down --yes"), (Story::LeftoverBalancer, "power-down --yes")]),
+    ("health", &[(Story::Running, "health"), (Story::Fresh, "health")]),
+    ("why", &[(Story::CrashLoop, "up"), (Story::CrashLoop, "why"), (Story::Fresh, "why")]),
+    ("up", &[(Story::Standby, "up"), (Story::CrashLoop, "up"), (Story::Fresh, "up")]),
+    ("down", &[(Story::Running, "down"), (Story::Meeting, "down --cut-meetings"), (Story::Fresh, "down")]),
+    ("power-down", &[(Story::Running, "power-down --yes"), (Story::LeftoverBalancerOurs, "power-down --yes")]),
     ("test-platform", &[(Story::Standby, "test-platform --yes"), (Story::Running, "test-platform --yes")]),
     ("deploy", &[(Story::Fresh, "deploy --yes")]),
     (
         "destroy",
         &[
             (Story::Running, "destroy --confirm jitsi-video-platform"),
-            (Story::LeftoverBalancer, "destroy --confirm jitsi-video-platform"),
+            (Story::LeftoverBalancerOurs, "destroy --confirm jitsi-video-platform"),
         ],
     ),
 ];

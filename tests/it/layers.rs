@@ -8,20 +8,25 @@ use std::path::{Path, PathBuf};
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
+    ("files", &[]),
     ("event", &["domain", "error", "clock"]),
     ("error", &["domain", "event", "world"]),
-    ("signal", &["error", "event"]),
-    ("world", &["domain", "clock"]),
+    ("limit", &["error", "event", "world"]),
+    ("signal", &["error", "event", "limit"]),
+    ("world", &["domain", "clock", "files"]),
     ("probe", &["world", "domain", "clock"]),
     ("engine", &["domain", "probe", "world", "event", "error", "clock"]),
-    ("config", &["domain", "error", "event", "probe"]),
+    ("config", &["domain", "error", "event", "files", "probe"]),
     ("render", &["event", "error", "domain", "clock"]),
-    ("outside", &["cli", "config", "domain", "error", "world", "clock"]),
+    ("outside", &["cli", "config", "domain", "error", "files", "world", "clock"]),
     (
         "command",
-        &["cli", "outside", "config", "domain", "engine", "error", "event", "probe", "render", "world", "clock"],
+        &[
+            "cli", "outside", "config", "domain", "engine", "error", "event", "files", "probe", "render", "world",
+            "clock",
+        ],
     ),
-    ("cli", &["command", "config", "domain", "render"]),
+    ("cli", &["command", "config", "domain", "error", "render"]),
 ];
 
 #[test]

@@ -5,6 +5,7 @@ mod contract;
 mod converge;
 mod docs;
 mod layers;
+mod limits;
 mod meeting;
 mod power;
 mod probes;

@@ -87,9 +87,31 @@ fn power_down_stops_first_and_spares_meetings() {
 
 #[test]
 fn what_was_left_over_is_removed_or_named_with_its_price() {
-    Sandbox::of("leftover-balancer")
-        .run("power-down --yes")
-        .ends(0, &["Deleting what was left over", "tuesday-test-nlb"]);
+    const ARN: &str =
+        "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/tuesday-test-nlb/0ddba11c0ffee123";
+    let foreign = Sandbox::of("leftover-balancer");
+    for _ in 0..2 {
+        foreign
+            .run("power-down --yes")
+            .ends(8, &[ARN, "$0.0275 an hour", "not shown to be ours"])
+            .never_says("Deleting");
+    }
+    foreign.run("status").ends(0, &["Also costs", ARN, "$0.0275 an hour"]);
+    foreign.run("status --expect powered-down").ends(8, &[ARN]);
+    foreign.run("status --output json").ends(0, &["\"level\":\"powered-down\"", "\"per_hour\":0.0275"]);
+    foreign.run("up").ends(0, &[]);
+    foreign.run("status --expect running").ends(0, &[ARN]);
+    foreign.run("destroy --confirm jitsi-video-platform").ends(8, &[ARN]).never_says("Deleting");
+    foreign.run("status --expect destroyed").ends(8, &[ARN]);
+
+    let ours = Sandbox::of("leftover-balancer-ours");
+    ours.run("power-down").ends(5, &["asks before it acts", "Deleted besides", ARN]);
+    ours.run("power-down --yes").ends(0, &["Deleted besides", "Deleting what was left over", ARN]);
+    ours.run("status --expect powered-down").ends(0, &[]).never_says(ARN);
+    let ours = Sandbox::of("leftover-balancer-ours");
+    ours.run("destroy --confirm jitsi-video-platform")
+        .ends(0, &["Deleting what was left over", ARN, "The platform is gone"]);
+
     let denied = Sandbox::of("leftover-balancer-denied");
     let price = "load balancer tuesday-test-nlb, $0.0275 an hour";
     denied.run("power-down --yes").ends(8, &[price, "elasticloadbalancing:DeleteLoadBalancer"]);
@@ -112,6 +134,7 @@ fn bad_days_of_terraform() {
     Sandbox::of("state-locked").run("power-down --yes").ends(7, &["locked by ada@workstation", "force-unlock"]);
     let refused = Sandbox::of("balancers-not-allowed");
     refused.run("deploy --yes").ends(7, &["does not let this account create load balancers", "support case"]);
+    // Its bucket for the state shows that it was begun.
     refused.run("destroy --confirm jitsi-video-platform").ends(0, &["The platform is gone"]);
 }
 
@@ -125,8 +148,12 @@ fn a_restoration_that_broke_off_is_continued() {
 #[test]
 fn a_life_from_nothing_to_nothing() {
     let it = Sandbox::of("fresh");
-    it.run("power-down --yes").ends(0, &[NOTHING]);
-    it.run("destroy --confirm jitsi-video-platform").ends(0, &["Nothing to do: the platform is gone."]);
+    let nowhere = "no platform jitsi-video-platform in us-west-2 of account 111122223333";
+    let destroy = "destroy --confirm jitsi-video-platform";
+    for line in ["status", "health", "down", "up", "power-down --yes", destroy, "test-platform", "why"] {
+        it.run(line).ends(8, &[nowhere, "meetctl deploy"]).never_says("othing to do").never_says("$0");
+    }
+    it.run("status --expect destroyed").ends(0, &[]);
     it.run("deploy").ends(5, &["asks before it acts"]).never_says("done in");
     it.run("deploy --yes").ends(0, &["aws_s3_bucket.state", "18 to create", "Standby costs"]);
     it.run("deploy").ends(0, &["Nothing to do: the platform is deployed."]);
@@ -137,10 +164,40 @@ fn a_life_from_nothing_to_nothing() {
     it.run("destroy --confirm another-platform").ends(5, &["another-platform"]).never_says("done in");
     it.run("destroy --confirm jitsi-video-platform").ends(0, &["the bucket with recordings", "The platform is gone"]);
     it.run("status --expect destroyed").ends(0, &[]);
+    // That it was destroyed can be shown: its buckets are kept.
+    it.run("down").ends(0, &["Nothing to do: nothing runs."]);
+    it.run(destroy).ends(0, &["Nothing to do: the platform is gone."]);
+    it.run("up").ends(8, &["there is no ECS service"]);
     it.run("deploy --yes").ends(0, &["1 to take over"]);
     it.run("destroy --delete-recordings --confirm jitsi-video-platform")
         .ends(0, &["18 to delete"])
         .never_says("with recordings,");
+}
+
+/// Another name, region or account than the one that is there: nothing is off, gone or free of charge.
+#[test]
+fn another_platform_is_not_this_one_at_rest() {
+    let it = Sandbox::of("running");
+    let nowhere = "no platform other in us-west-2 of account 111122223333";
+    let hint = "meet.example.org answers all the same";
+    for line in ["down", "up", "status", "health", "power-down --yes", "destroy --confirm other", "test-platform"] {
+        it.run(&format!("{line} --platform other")).ends(8, &[nowhere, hint]).never_says("othing to do");
+    }
+    it.run("down --region eu-central-1").ends(8, &["no platform jitsi-video-platform in eu-central-1 of account"]);
+    it.run("down --account 999988887777").ends(4, &["999988887777", "111122223333"]);
+    it.run("down --account nonsense").ends(2, &["--account"]);
+    it.run("down --platform other --domain other.example.org").ends(8, &[nowhere]).never_says("all the same");
+    it.run("deploy --yes --platform other").ends(7, &["the sandbox has only its own platform"]);
+    it.run("status --expect running").ends(0, &[]);
+    it.run("config show --origin --account 111122223333").ends(0, &["--account"]);
+}
+
+/// What cannot be read is unknown; it is not nowhere.
+#[test]
+fn what_cannot_be_read_is_not_nowhere() {
+    for (story, code) in [("throttled", 9), ("aws-unreachable", 9), ("token-expired", 4)] {
+        Sandbox::of(story).run("status").ends(code, &[]).never_says("no platform");
+    }
 }
 
 /// The promise of the tool: a run that is dropped or stopped at any second is continued by running it again.
@@ -150,7 +207,7 @@ mod converging {
     use meetctl::domain::changes::Recordings;
     use meetctl::domain::level::Goal;
     use meetctl::domain::observed::Observed;
-    use meetctl::domain::plan::{Counted, Meetings, Policy, plan};
+    use meetctl::domain::plan::{Agreed, Counted, Meetings, Policy, plan};
     use meetctl::engine::{self, Job};
     use meetctl::error::{Failure, Kind, Outcome};
     use meetctl::event::Events;
@@ -162,6 +219,7 @@ mod converging {
 
     struct Desk {
         world: World,
+        handle: sandbox::Handle,
         sight: Sight,
         policy: Policy,
         say: Events,
@@ -169,10 +227,13 @@ mod converging {
 
     impl Desk {
         fn of(story: Story) -> Self {
-            let (world, _) = sandbox::world(story, None, 7);
+            let (world, handle) = sandbox::world(story, None, 7);
             let (say, _) = Events::new(world.clock);
             let sight = Sight::of(sandbox::HOST.parse().expect("a host"));
             let policy = Policy {
+                platform: "jitsi-video-platform".parse().expect("a name"),
+                region: "us-west-2".parse().expect("a region"),
+                agreed: None,
                 account: None,
                 session: Duration::from_hours(3),
                 media: false,
@@ -180,11 +241,25 @@ mod converging {
                 meetings: Meetings::Respect,
                 recordings: Recordings::Kept,
             };
-            Self { world, sight, policy, say }
+            Self { world, handle, sight, policy, say }
+        }
+
+        /// What a question would name: the leftover, and all that Terraform's plan may delete.
+        async fn agreed(story: Story) -> Self {
+            let mut desk = Self::of(story);
+            let made = desk.handle.saved().model.stack.estate.made;
+            let billed = desk.world.cloud.billed().await.expect("readable").into_iter().map(|billed| billed.arn);
+            let (leftovers, terraforms): (Vec<String>, Vec<String>) =
+                billed.partition(|arn| arn.contains("tuesday-test-nlb"));
+            desk.policy.agreed = Some(Agreed {
+                by_terraform: made.into_iter().chain(terraforms).collect(),
+                leftovers: leftovers.into_iter().collect(),
+            });
+            desk
         }
 
         fn job<'a>(&'a self, stop: &'a CancellationToken) -> Job<'a> {
-            let Self { world, sight, policy, say } = self;
+            let Self { world, sight, policy, say, .. } = self;
             Job { world, sight, policy, say, stop, timeout: Duration::from_hours(1), shown: None, wait: true }
         }
 
@@ -206,7 +281,7 @@ mod converging {
     }
 
     async fn continued(story: Story, to: Goal, seconds: u64, end: End) {
-        let desk = Desk::of(story);
+        let desk = Desk::agreed(story).await;
         let limit = Duration::from_secs(seconds);
         match end {
             End::Dropped => drop(timeout(limit, desk.reach(to)).await),
@@ -238,7 +313,7 @@ mod converging {
         let ways = [
             (Story::Standby, Goal::AtMostPoweredDown, 90, 3),
             (Story::Running, Goal::AtMostPoweredDown, 150, 5),
-            (Story::LeftoverBalancer, Goal::AtMostPoweredDown, 95, 3),
+            (Story::LeftoverBalancerOurs, Goal::AtMostPoweredDown, 95, 3),
             (Story::Standby, Goal::Destroyed, 110, 3),
             (Story::PoweredDown, Goal::Running, 400, 40),
         ];
@@ -254,10 +329,10 @@ mod converging {
     #[tokio::test(start_paused = true)]
     async fn whichever_call_fails() {
         for nth in 1..60 {
-            let Desk { world, sight, policy, .. } = Desk::of(Story::LeftoverBalancer);
+            let Desk { world, handle, sight, policy, .. } = Desk::agreed(Story::LeftoverBalancerOurs).await;
             let (world, _) = sandbox::tallied(world, Some(nth));
             let (say, _) = Events::new(world.clock);
-            let desk = Desk { world, sight, policy, say };
+            let desk = Desk { world, handle, sight, policy, say };
             let _ = desk.reach(Goal::AtMostPoweredDown).await;
             desk.reach(Goal::AtMostPoweredDown).await.expect("the second run");
             let seen = desk.look(Goal::AtMostPoweredDown).await;

@@ -13,6 +13,7 @@ use meetctl::config::{Config, Environment};
 use meetctl::domain::rehearsal::Grade;
 use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::{Answer, Event, Events, Probe, Rehearsal, Stamped};
+use meetctl::limit::Limit;
 use meetctl::probe::Sight;
 use meetctl::render::{Out, Page, Plain, Render, Style};
 use meetctl::world::World;
@@ -189,22 +190,17 @@ async fn probe(stage: Stage, line: &str, variables: &[(&str, &str)], interrupt: 
     let (other, _) = world_with(handle.story(), Some(handle.saved()), SEED, None);
     let (say, mut said) = Events::new(world.clock);
     let stop = CancellationToken::new();
-    let visit = Visit {
-        street: world.into(),
-        environment: environment(variables),
-        say,
-        stop: stop.clone(),
-        timeout: cli.options.timeout,
-    };
+    let visit = Visit { street: world.into(), environment: environment(variables), say, stop: stop.clone() };
     let began = Instant::now();
     let press = async {
         sleep(interrupt.unwrap_or(Duration::MAX)).await;
         stop.cancel();
         std::future::pending::<()>().await;
     };
+    let limit = Limit::from_now(cli.options.timeout);
     let result = tokio::select! {
         biased;
-        result = Box::pin(command.run(&visit)) => result,
+        result = limit.hold(&stop, visit.say.awaited(), Box::pin(command.run(&visit))) => result,
         () = press => unreachable!(),
     };
     drop(visit);

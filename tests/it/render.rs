@@ -8,6 +8,7 @@ use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
+use meetctl::domain::billed::Placement;
 use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
@@ -17,6 +18,7 @@ use meetctl::domain::observed::{
     DeploymentStatus, Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout,
     Service, ServiceStatus, Signalling, Target, TargetGroup, TargetState, Task, Tls, Unreadable, Web,
 };
+use meetctl::domain::ownership::Tags;
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
 use meetctl::error::{Failure, Kind, Outcome};
@@ -79,6 +81,9 @@ fn observed(tasks: Vec<Task>) -> Box<Observed> {
         service: Reading::Present(service()),
         tasks: Reading::Present(tasks),
         balancer: Reading::Present(Balancer {
+            arn: "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/net/nlb/1".into(),
+            placement: Placement::default(),
+            allocations: Vec::new(),
             dns_name: "nlb.example.com".into(),
             state: BalancerState::Active,
             created: None,
@@ -112,6 +117,8 @@ fn service() -> Service {
             container: "web".into(),
             port: 8000,
         }],
+        subnets: Vec::new(),
+        tags: Tags::of(&"jitsi-video-platform".parse().expect("a name"), "production"),
         mark: Some(Mark {
             by: "arn:aws:sts::111122223333:assumed-role/organizer/anna".into(),
             at: at(-2_700),
@@ -147,8 +154,8 @@ fn task() -> Task {
 }
 
 fn hello() -> (u64, Event) {
-    let Event::Hello { schema, sandbox, .. } = Event::hello(true) else { unreachable!() };
-    (0, Event::Hello { meetctl: "0.0.0", schema, sandbox })
+    let Event::Hello { schema, .. } = Event::hello() else { unreachable!() };
+    (0, Event::Hello { meetctl: "0.0.0", schema })
 }
 
 fn started(until: Condition) -> Event {
@@ -255,6 +262,9 @@ fn refused() -> Stream {
 
 fn policy() -> Policy {
     Policy {
+        platform: "jitsi-video-platform".parse().expect("a name"),
+        region: "us-west-2".parse().expect("a region"),
+        agreed: None,
         account: None,
         session: Duration::from_hours(3),
         media: true,
@@ -423,7 +433,7 @@ async fn play(render: &mut dyn Render, stream: Stream, clock: Clock) {
     for (seq, (second, event)) in stream.into_iter().enumerate() {
         let due = at(i64::try_from(second).expect("small"));
         tokio::time::advance(meetctl::domain::observed::between(clock.now(), due)).await;
-        render.event(&Stamped { seq: seq as u64, at: due, event });
+        render.event(&Stamped { seq: seq as u64, at: due, sandbox: true, event });
     }
 }
 
@@ -569,9 +579,12 @@ fn quiet_says_the_answer_and_failures_only() {
         let mut quiet = Quiet::new(Out::new(out.clone()), Out::new(err.clone()), page(100), page(100));
         let clock = Clock::starting_at(at(0));
         play(&mut quiet, up(), clock).await;
-        assert_eq!((out.text(), err.text()), (String::new(), String::new()));
+        // That it was the sandbox is said all the same.
+        let sandbox = format!("{}\n", meetctl::render::words::SANDBOX);
+        assert_eq!((out.text(), err.text()), (String::new(), sandbox.clone()));
         play(&mut quiet, refused(), clock).await;
-        assert!(err.text().starts_with("error: people are in a meeting"), "{}", err.text());
+        let said = format!("{sandbox}{sandbox}error: people are in a meeting");
+        assert!(err.text().starts_with(&said), "{}", err.text());
     });
 }
 
@@ -621,7 +634,7 @@ fn a_closed_pipe_is_no_loss_and_a_full_disk_is() {
     }
     for (kind, lost) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
         let mut json = Json::new(Out::new(Broken(kind)));
-        json.event(&Stamped { seq: 0, at: at(0), event: Event::hello(false) });
+        json.event(&Stamped { seq: 0, at: at(0), sandbox: false, event: Event::hello() });
         assert_eq!(json.lost().is_some(), lost);
     }
 }

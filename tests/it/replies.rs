@@ -780,7 +780,7 @@ async fn actions_are_those_that_are_called() {
             "stop" => cloud.stop().await.expect(method),
             "mark" => cloud.mark(&mark()).await.expect(method),
             "billed" => drop(cloud.billed().await.expect(method)),
-            "recordings" => drop(cloud.recordings().await.expect(method)),
+            "kept" => drop(cloud.kept().await.expect(method)),
             "remove_balancer" => cloud.remove_balancer(TAGGED_BALANCER).await.expect(method),
             "unprotect" => cloud.unprotect(&tasks).await.expect(method),
             other => panic!("{other} is a new method: call it here"),

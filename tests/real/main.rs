@@ -10,6 +10,7 @@ mod contract;
 mod coturn;
 mod dns;
 mod end_to_end;
+mod foreign;
 mod http;
 mod meeting;
 mod moto;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         coturn::tests(),
         dns::tests(),
         end_to_end::tests(),
+        foreign::tests(),
         meeting::tests(),
         moto::tests(),
         nginx::tests(),

@@ -186,7 +186,7 @@ impl Moto {
     }
 
     /// A call of an API in AWS's query form, for a service of which the crate has no client.
-    fn query(&self, service: &str, version: &str, action: &str, params: &[(&str, &str)]) -> Result<String> {
+    pub(crate) fn query(&self, service: &str, version: &str, action: &str, params: &[(&str, &str)]) -> Result<String> {
         let mut body = format!("Action={action}&Version={version}");
         for (key, value) in params {
             let value = value.replace('/', "%2F").replace(' ', "%20");
@@ -553,7 +553,7 @@ fn container_definition(name: &str, log_group: &str) -> Result<ecs::ContainerDef
 }
 
 /// The text of the first element of that name in a piece of XML.
-fn inside(xml: &str, element: &str) -> Result<String> {
+pub(crate) fn inside(xml: &str, element: &str) -> Result<String> {
     let after = xml.split_once(&format!("<{element}>")).ok_or_else(|| format!("no {element} in {xml}"))?.1;
     Ok(after.split_once('<').ok_or("no end")?.0.to_owned())
 }

@@ -81,6 +81,27 @@ impl Ask {
         self
     }
 
+    /// A proof for whoever cannot wait as long: no step takes more than its part of the time.
+    #[must_use]
+    pub fn within(mut self, whole: Duration) -> Self {
+        let limits = &mut self.limits;
+        let step = whole * 2 / 3;
+        limits.whole = limits.whole.min(whole);
+        for limit in [
+            &mut limits.connect,
+            &mut limits.login,
+            &mut limits.request,
+            &mut limits.join,
+            &mut limits.invite,
+            &mut limits.accept,
+            &mut limits.ice,
+            &mut limits.dtls,
+        ] {
+            *limit = (*limit).min(step);
+        }
+        self
+    }
+
     /// How many participants there are in fact: nobody is left alone in a room.
     pub fn seats(&self) -> usize {
         let (all, size) = (usize::from(self.participants.max(2)), usize::from(self.room_size.max(2)));

@@ -1,5 +1,6 @@
 //! Clients from settings, with limits on time and size.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use aws_sdk_ecs::config::interceptors::BeforeDeserializationInterceptorContextMu
 use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ecs::error::BoxError;
 use aws_smithy_types::body::SdkBody;
+use futures_util::FutureExt;
 use http_body_util::Limited;
 
 use super::Aws;
@@ -42,7 +44,11 @@ pub async fn cloud(settings: Settings) -> Result<Aws, CloudError> {
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
-    let config = loader.load().await;
+    let config = AssertUnwindSafe(loader.load()).catch_unwind().await.map_err(|_| CloudError {
+        kind: CloudErrorKind::Unreachable,
+        what: "AWS's settings".to_owned(),
+        why: "the SDK could not make sense of them; look at the variables AWS_… and at the profile".to_owned(),
+    })?;
     check_region(config.region(), settings.profile.as_deref())?;
     let config = match &settings.profile {
         Some(profile) => only_from(profile, &config),

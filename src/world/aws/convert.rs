@@ -7,6 +7,7 @@ use std::task::Poll;
 use aws_smithy_types::DateTime;
 use jiff::{Timestamp, Unit};
 
+use crate::domain::name::without_passwords;
 use crate::world::{CloudError, CloudErrorKind};
 
 /// AWS counts milliseconds, and some services send them as a float, which is off by nanoseconds.
@@ -35,7 +36,7 @@ pub(super) fn port(number: Option<i32>, what: &str) -> Result<u16, CloudError> {
 /// One line that can be shown on a terminal: without escape sequences, control characters and marks that turn the
 /// direction of writing, and not longer than `longest` characters.
 pub(super) fn plain(text: &str, longest: usize) -> String {
-    let stripped = anstream::adapter::strip_str(text).to_string();
+    let stripped = without_passwords(&anstream::adapter::strip_str(text).to_string());
     let mut visible = stripped
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })

@@ -98,8 +98,15 @@ fn service_of(found: &sdk::Service) -> Result<Option<Service>, CloudError> {
         deployments: found.deployments().iter().map(deployment_of).collect::<Result<_, _>>()?,
         events,
         target_groups: found.load_balancers().iter().filter_map(attachment_of).collect(),
+        subnets: subnets_of(found),
+        tags: found.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?))).collect(),
         mark: mark_of(found.tags()),
     }))
+}
+
+fn subnets_of(found: &sdk::Service) -> Vec<String> {
+    let network = found.network_configuration().and_then(|network| network.awsvpc_configuration());
+    network.map(|network| network.subnets().to_vec()).unwrap_or_default()
 }
 
 fn deployment_of(found: &sdk::Deployment) -> Result<Deployment, CloudError> {

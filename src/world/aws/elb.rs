@@ -1,13 +1,14 @@
 //! Elastic Load Balancing: the network load balancer, its listeners, and the targets behind it.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Listener as SdkListener, LoadBalancer, LoadBalancerSchemeEnum, LoadBalancerStateEnum, TargetHealthDescription,
-    TargetHealthStateEnum,
+    Listener as SdkListener, LoadBalancer, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
+    TargetHealthDescription, TargetHealthStateEnum,
 };
 
 use super::Aws;
 use super::convert::{garbled, port, required, timestamp};
 use super::error::is;
+use crate::domain::billed::Placement;
 use crate::domain::name::TargetGroupArn;
 use crate::domain::observed::{Balancer, BalancerState, Listener, Target, TargetState};
 use crate::world::CloudError;
@@ -61,7 +62,11 @@ fn balancer_of(found: &LoadBalancer, listeners: Vec<Listener>) -> Result<Balance
     let zones = u32::try_from(found.availability_zones().len()).unwrap_or(u32::MAX);
     let public = found.scheme() == Some(&LoadBalancerSchemeEnum::InternetFacing);
     let state = found.state().and_then(|state| state.code()).and_then(state_of);
+    let addresses = found.availability_zones().iter().flat_map(|zone| zone.load_balancer_addresses());
     Ok(Balancer {
+        arn: required(found.load_balancer_arn(), BALANCERS, "ARN")?.to_owned(),
+        placement: placement_of(found),
+        allocations: addresses.filter_map(|it| it.allocation_id().map(ToOwned::to_owned)).collect(),
         dns_name: required(found.dns_name(), BALANCERS, "DNS name")?.to_owned(),
         state: required(state, BALANCERS, "state")?,
         created: found.created_time().and_then(timestamp),
@@ -69,6 +74,14 @@ fn balancer_of(found: &LoadBalancer, listeners: Vec<Listener>) -> Result<Balance
         addresses: if public { zones } else { 0 },
         listeners,
     })
+}
+
+pub(super) fn placement_of(found: &LoadBalancer) -> Placement {
+    Placement {
+        network: found.r#type() == Some(&LoadBalancerTypeEnum::Network),
+        vpc: found.vpc_id().map(ToOwned::to_owned),
+        subnets: found.availability_zones().iter().filter_map(|zone| zone.subnet_id().map(ToOwned::to_owned)).collect(),
+    }
 }
 
 fn state_of(code: &LoadBalancerStateEnum) -> Option<BalancerState> {

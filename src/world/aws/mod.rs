@@ -20,7 +20,7 @@ pub use self::client::{Settings, cloud, with_config};
 use self::error::Explain;
 use self::identity::Keeper;
 pub use self::logs::occupancy_line;
-use super::{Cloud, CloudError, Keys};
+use super::{Cloud, CloudError, Kept, Keys};
 use crate::domain::billed::Billed;
 use crate::domain::name::{DeploymentId, Host, Names, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
@@ -59,7 +59,7 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("stop", &["ecs:UpdateService"]),
     ("mark", &["ecs:DescribeServices", "ecs:TagResource"]),
     ("billed", &["ecs:DescribeTasks", "elasticloadbalancing:DescribeLoadBalancers", "tag:GetResources"]),
-    ("recordings", &["tag:GetResources"]),
+    ("kept", &["tag:GetResources"]),
     ("remove_balancer", &["elasticloadbalancing:DeleteLoadBalancer"]),
     ("unprotect", &["ecs:UpdateTaskProtection"]),
 ];
@@ -125,8 +125,8 @@ impl Cloud for Aws {
         billed::billed(self).await
     }
 
-    async fn recordings(&self) -> Result<Option<String>, CloudError> {
-        billed::recordings(self).await
+    async fn kept(&self) -> Result<Kept, CloudError> {
+        billed::kept(self).await
     }
 
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {

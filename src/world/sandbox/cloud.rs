@@ -9,13 +9,14 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
 use super::chance::{between, rng};
+use super::estate::Bucket;
 use super::ground::Ground;
-use super::model::{ACCOUNT, Model};
+use super::model::{ACCOUNT, Model, PLATFORM};
 use super::stories::Story;
 use crate::domain::billed::Billed;
 use crate::domain::name::{DeploymentId, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
-use crate::world::{Cloud, CloudError, CloudErrorKind};
+use crate::world::{Cloud, CloudError, CloudErrorKind, Kept};
 
 const OTHER_ACCOUNT: &str = "444455556666";
 /// How long a sign-in lasts.
@@ -56,7 +57,7 @@ impl SandboxCloud {
             return Err(refusal);
         }
         sleep(half).await;
-        let answer = self.ground.change(meet);
+        let answer = self.ground.change_account(meet);
         sleep(half).await;
         answer.map_err(|kind| CloudError {
             kind,
@@ -147,9 +148,14 @@ impl Cloud for SandboxCloud {
         self.read("tag:GetResources", |model, _| model.billed()).await
     }
 
-    async fn recordings(&self) -> Result<Option<String>, CloudError> {
+    async fn kept(&self) -> Result<Kept, CloudError> {
         self.read("tag:GetResources", |model, _| {
-            model.stack.estate.has_recordings().then(|| format!("jitsi-video-platform-recordings-{ACCOUNT}"))
+            let estate = &model.stack.estate;
+            let bucket = |there: bool, what: &str| there.then(|| format!("{PLATFORM}-{what}-{ACCOUNT}"));
+            Kept {
+                recordings: bucket(estate.has_recordings(), "recordings"),
+                state: bucket(estate.kept.contains(&Bucket::State), "tfstate"),
+            }
         })
         .await
     }

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chance::hex;
-use super::model::{ACCOUNT, Groups, Model, REGION, StandingBalancer};
+use super::model::{ACCOUNT, Groups, Model, PLATFORM, REGION, StandingBalancer};
 use super::stories::Story;
-use crate::domain::billed::{Billed, Kind, Witness};
+use super::view::{ALLOCATION, at_home};
+use crate::domain::billed::{Billed, Kind, Placement, Witness};
 use crate::domain::changes::{Change, Changes, Deed, Recordings, Wanted};
+use crate::domain::ownership::Tags;
 
 /// What Terraform knows, and what is there without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +102,19 @@ impl Model {
             resources.push(change(RECORDINGS, Deed::Replace));
             resources.push(change("aws_vpc.this", Deed::Update));
         }
+        for change in resources.iter_mut().filter(|change| change.deletes()) {
+            change.arn = self.arn_of(&change.address);
+        }
         Changes { resources, others: false }
+    }
+
+    /// The ARNs that matter here: of what has an hourly price.
+    fn arn_of(&self, address: &str) -> Option<String> {
+        match address {
+            BALANCER => self.stack.balancer.as_ref().map(StandingBalancer::arn),
+            EIP => Some(format!("arn:aws:ec2:{REGION}:{ACCOUNT}:elastic-ip/{ALLOCATION}")),
+            _ => None,
+        }
     }
 
     fn made(&self, address: &str) -> bool {
@@ -186,25 +200,32 @@ impl Model {
 
     /// Everything with an hourly price that carries the project's tags.
     pub(super) fn billed(&self) -> Vec<Billed> {
-        let arn = |service: &str, rest: &str| format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}");
-        let own = self.stack.balancer.as_ref().map(|b| {
-            let name = b.dns_name.split('.').next().unwrap_or_default();
-            let (name, id) = name.rsplit_once('-').unwrap_or((name, ""));
-            Billed {
-                arn: arn("elasticloadbalancing", &format!("loadbalancer/net/{name}/{id}")),
-                kind: Kind::Balancer,
-                witness: Witness::Owner,
-            }
-        });
-        let address = self.made(EIP).then(|| Billed {
-            arn: arn("ec2", "elastic-ip/eipalloc-0a1b2c3d4e5f60718"),
-            kind: Kind::Address,
-            witness: Witness::TagsOnly,
-        });
+        let listed = |arn: String, witness, placement| Billed {
+            kind: Kind::of(&arn).expect("it has an hourly price"),
+            arn,
+            witness,
+            tags: self.tags(),
+            placement,
+        };
+        let own = self.stack.balancer.iter().map(|own| listed(own.arn(), Witness::Owner, Some(at_home())));
+        let address = self.arn_of(EIP).filter(|_| self.made(EIP)).map(|arn| listed(arn, Witness::TagsOnly, None));
         let strays = self.stack.estate.strays.iter();
-        let strays = strays.map(|arn| Billed { arn: arn.clone(), kind: Kind::Balancer, witness: Witness::Owner });
-        own.into_iter().chain(address).chain(strays).collect()
+        let strays = strays
+            .map(|arn| listed(arn.clone(), Witness::Owner, Some(at_home())))
+            .map(|ours| if self.story == Story::LeftoverBalancer { of_another_team(ours) } else { ours });
+        own.chain(address).chain(strays).collect()
     }
+}
+
+/// Somebody has copied the tag that names the project, and nothing else fits.
+fn of_another_team(thing: Billed) -> Billed {
+    let placement = Placement {
+        network: true,
+        vpc: Some("vpc-0fedcba9876543210".into()),
+        subnets: vec!["subnet-0fedcba9876543210".into()],
+    };
+    let tags = Tags { managed_by: None, ..thing.tags };
+    Billed { tags, placement: Some(placement), ..thing }
 }
 
 fn whole() -> Vec<&'static str> {
@@ -213,6 +234,6 @@ fn whole() -> Vec<&'static str> {
 
 fn change(address: &str, deed: Deed) -> Change {
     let kind = address.split('.').next().unwrap_or_default().to_owned();
-    let project = (deed != Deed::Create).then(|| "jitsi-video-platform".to_owned());
-    Change { address: address.to_owned(), kind, deed, project }
+    let project = (deed != Deed::Create).then(|| PLATFORM.to_owned());
+    Change { address: address.to_owned(), kind, deed, arn: None, project }
 }

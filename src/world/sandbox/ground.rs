@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::certificates;
 use super::cloud::SandboxCloud;
 use super::jitsi::{Jitsi, Setup};
-use super::model::{EPOCH, Groups, Model};
+use super::model::{EPOCH, Groups, Model, PLATFORM, REGION, Stack};
 use super::net::{BALANCER, SandboxNet};
 use super::servers::Meeting;
 use super::stories::Story;
 use super::task::Job;
 use super::terraform::SandboxTerraform;
 use crate::clock::Clock;
-use crate::world::World;
+use crate::domain::name::{PlatformName, Region};
+use crate::world::{LONGEST_LOOK, World};
 
 /// The platform and its time.
 pub(super) struct Ground {
@@ -26,6 +27,8 @@ pub(super) struct Ground {
     pub tls: Arc<ServerConfig>,
     pub meeting: Option<Arc<dyn Meeting>>,
     model: Mutex<Model>,
+    /// What is in the account where another platform or region is asked for: nothing.
+    elsewhere: Option<Mutex<Model>>,
 }
 
 /// How far the containers behind the load balancer are, as whoever connects finds out.
@@ -44,8 +47,21 @@ impl Ground {
 
     /// Changes the platform as it is now.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
+        self.change_in(&self.model, change)
+    }
+
+    /// The same as whoever asks AWS or Terraform sees it: under the name and in the region that were asked for.
+    pub(super) fn change_account<T>(&self, change: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
+        self.change_in(self.elsewhere.as_ref().unwrap_or(&self.model), change)
+    }
+
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
+    fn change_in<T>(&self, model: &Mutex<Model>, change: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
         let now = self.clock.now();
-        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
         model.settle(now);
         change(&mut model, now)
     }
@@ -125,6 +141,19 @@ pub fn world(story: Story, saved: Option<Saved>, seed: u64) -> (World, Handle) {
     world_with(story, saved, seed, Some(Arc::new(Jitsi::new(jitsi_of(story, seed)))))
 }
 
+/// The same for whoever asks for this platform in this region: the account has only its own.
+pub fn world_for(
+    story: Story,
+    saved: Option<Saved>,
+    seed: u64,
+    name: &PlatformName,
+    region: &Region,
+) -> (World, Handle) {
+    let elsewhere = (name.as_str(), region.as_str()) != (PLATFORM, REGION);
+    let meeting: Arc<dyn Meeting> = Arc::new(Jitsi::new(jitsi_of(story, seed)));
+    build(story, saved, seed, Some(meeting), elsewhere.then_some(name))
+}
+
 /// How the Jitsi of a story is set up.
 pub fn jitsi_of(story: Story, seed: u64) -> Setup {
     let bridge = (IpAddr::from(BRIDGE), MEDIA_PORT).into();
@@ -134,15 +163,27 @@ pub fn jitsi_of(story: Story, seed: u64) -> Setup {
 
 /// The same with a meeting's emulator behind the web container and the bridge's port.
 pub fn world_with(story: Story, saved: Option<Saved>, seed: u64, meeting: Option<Arc<dyn Meeting>>) -> (World, Handle) {
+    build(story, saved, seed, meeting, None)
+}
+
+/// `other`: the platform that is asked for, where that is not the story's own.
+fn build(
+    story: Story,
+    saved: Option<Saved>,
+    seed: u64,
+    meeting: Option<Arc<dyn Meeting>>,
+    other: Option<&PlatformName>,
+) -> (World, Handle) {
     let (now, model) = match saved {
         Some(saved) if saved.model.story == story => (saved.now, saved.model),
         Some(_) | None => (EPOCH, story.opening(seed)),
     };
     let clock = Clock::starting_at(now);
     let (trust, tls) = certificates::mint(story, clock).expect("fixed keys and names make a certificate");
-    let ground = Arc::new(Ground { story, clock, tls, meeting, model: Mutex::new(model) });
+    let elsewhere = other.map(|_| Mutex::new(Model { stack: Stack::default(), ..Model::deployed(story, seed) }));
+    let ground = Arc::new(Ground { story, clock, tls, meeting, model: Mutex::new(model), elsewhere });
     let cloud = Box::new(SandboxCloud::new(Arc::clone(&ground), seed));
-    let terraform = Box::new(SandboxTerraform::new(Arc::clone(&ground)));
+    let terraform = Box::new(SandboxTerraform::new(Arc::clone(&ground), other));
     let net = Box::new(SandboxNet::new(Arc::clone(&ground)));
-    (World { cloud, terraform, net, clock, trust, seed }, Handle { ground })
+    (World { cloud, terraform, net, clock, trust, seed, look: LONGEST_LOOK }, Handle { ground })
 }

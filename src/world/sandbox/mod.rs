@@ -25,8 +25,8 @@ mod words;
 
 pub use self::dns::{AUTHORITIES, RESOLVER};
 pub use self::estate::{Bucket, Estate};
-pub use self::ground::{Front, Handle, Saved, jitsi_of, world, world_with};
-pub use self::model::{ACCOUNT, EPOCH, Groups, HOST, Model, REGION, SERVICE, Stack, StandingBalancer};
+pub use self::ground::{Front, Handle, Saved, jitsi_of, world, world_for, world_with};
+pub use self::model::{ACCOUNT, EPOCH, Groups, HOST, Model, PLATFORM, REGION, SERVICE, Stack, StandingBalancer};
 pub use self::net::BALANCER;
 pub use self::servers::Meeting;
 pub use self::stories::Story;

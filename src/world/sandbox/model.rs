@@ -13,6 +13,7 @@ use crate::domain::observed::Mark;
 
 pub const ACCOUNT: &str = "111122223333";
 pub const REGION: &str = "us-west-2";
+pub const PLATFORM: &str = "jitsi-video-platform";
 pub const HOST: &str = "meet.example.org";
 pub const SERVICE: &str = "jitsi-video-platform-service";
 /// When every story begins: ten minutes before an evening's meeting.
@@ -67,6 +68,15 @@ pub enum Groups {
 pub struct StandingBalancer {
     pub dns_name: String,
     pub created: Timestamp,
+}
+
+impl StandingBalancer {
+    /// The ARN ends as the first label of the DNS name does.
+    pub(super) fn arn(&self) -> String {
+        let label = self.dns_name.split('.').next().unwrap_or_default();
+        let (name, id) = label.rsplit_once('-').unwrap_or((label, ""));
+        format!("arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/net/{name}/{id}")
+    }
 }
 
 /// A change of the service that somebody asked for.

@@ -1,7 +1,8 @@
 //! Keeps a story between two invocations: one JSON file each, under the directory of `MEETCTL_STATE_DIR`.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,10 @@ use serde::Deserialize;
 use super::ground::Saved;
 use super::model::EPOCH;
 use super::stories::Story;
+use crate::files;
+
+/// A story of a hundred starts is far below this.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// A state whose time is further away than this from the stories' beginning is not one that we wrote.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365 * 100);
@@ -49,7 +54,7 @@ impl Store {
     /// A story where it was left; `None` when it has not begun.
     pub fn load(&self, story: Story) -> Result<Option<Saved>, StoreError> {
         let path = self.path(story);
-        let text = match fs::read(&path) {
+        let text = match files::read(&path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StoreError::Unusable { path, source }),
@@ -103,15 +108,8 @@ fn is_sane(now: Timestamp) -> bool {
 }
 
 fn write(directory: &Path, path: &Path, saved: &Saved) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    // Two invocations at once each write a file of their own; the later rename wins.
-    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = fs::File::create(&draft)?;
-    let written = serde_json::to_writer_pretty(&mut file, saved).map_err(io::Error::from);
-    let kept = written.and_then(|()| file.write_all(b"\n")).and_then(|()| fs::rename(&draft, path));
-    if kept.is_err() {
-        // The draft is of no use to anybody; why it could not be kept is what matters.
-        let _ = fs::remove_file(&draft);
-    }
-    kept
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let mut text = serde_json::to_vec_pretty(saved)?;
+    text.push(b'\n');
+    files::replace(path, &text)
 }

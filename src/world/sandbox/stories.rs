@@ -59,6 +59,7 @@ pub enum Story {
     Throttled,
     AwsUnreachable,
     LeftoverBalancer,
+    LeftoverBalancerOurs,
     LeftoverBalancerDenied,
     StateLocked,
     TerraformMissing,
@@ -69,7 +70,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -116,6 +117,7 @@ impl Story {
         Self::Throttled,
         Self::AwsUnreachable,
         Self::LeftoverBalancer,
+        Self::LeftoverBalancerOurs,
         Self::LeftoverBalancerDenied,
         Self::StateLocked,
         Self::TerraformMissing,
@@ -186,8 +188,12 @@ impl Story {
             Self::Throttled => ("throttled", "ECS asks to slow down, whatever is asked"),
             Self::AwsUnreachable => ("aws-unreachable", "the endpoints of AWS do not answer"),
             Self::LeftoverBalancer => {
-                ("leftover-balancer", "somebody made a second load balancer by hand, with the project's tags")
+                ("leftover-balancer", "another team's load balancer, in another VPC, carries this project's tag")
             }
+            Self::LeftoverBalancerOurs => (
+                "leftover-balancer-ours",
+                "a second load balancer, shown to be the platform's, that Terraform does not know",
+            ),
             Self::LeftoverBalancerDenied => {
                 ("leftover-balancer-denied", "the same, and the credentials may not delete it")
             }
@@ -212,7 +218,7 @@ impl Story {
         match self {
             Self::Fresh | Self::WrongAccount | Self::BalancersNotAllowed => model.stack = Stack::default(),
             Self::PoweredDown | Self::ApplyFailsHalfway => model.stack.power_down(),
-            Self::LeftoverBalancer | Self::LeftoverBalancerDenied => {
+            Self::LeftoverBalancer | Self::LeftoverBalancerOurs | Self::LeftoverBalancerDenied => {
                 model.stack.estate.strays.insert(Estate::stray());
             }
             Self::Running

@@ -12,7 +12,7 @@ use crate::domain::changes::Wanted;
 use crate::domain::name::{DeploymentId, Host, PlatformName, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 use crate::world::{
-    Cloud, CloudError, CloudErrorKind, Datagrams, Duplex, Errand, Net, NetError, Outputs, Planned, Terraform,
+    Cloud, CloudError, CloudErrorKind, Datagrams, Duplex, Errand, Kept, Net, NetError, Outputs, Planned, Terraform,
     TerraformError, World,
 };
 
@@ -56,11 +56,11 @@ impl Tally {
 /// The same world with its calls counted; the `fail_nth` of them, from 1, fails, whichever port it is on.
 pub fn tallied(world: World, fail_nth: Option<u64>) -> (World, Tally) {
     let tally = Tally::default();
-    let World { cloud, terraform, net, clock, trust, seed } = world;
+    let World { cloud, terraform, net, clock, trust, seed, look } = world;
     let cloud = Box::new(Failing { inner: cloud, tally: tally.clone(), fail_nth });
     let terraform = Box::new(Failing { inner: terraform, tally: tally.clone(), fail_nth });
     let net = Box::new(Failing { inner: net, tally: tally.clone(), fail_nth });
-    (World { cloud, terraform, net, clock, trust, seed }, tally)
+    (World { cloud, terraform, net, clock, trust, seed, look }, tally)
 }
 
 /// A port of which one call fails.
@@ -164,9 +164,9 @@ impl Cloud for Failing<Box<dyn Cloud>> {
         self.inner.billed().await
     }
 
-    async fn recordings(&self) -> Result<Option<String>, CloudError> {
-        self.cloud("cloud.recordings")?;
-        self.inner.recordings().await
+    async fn kept(&self) -> Result<Kept, CloudError> {
+        self.cloud("cloud.kept")?;
+        self.inner.kept().await
     }
 
     async fn remove_balancer(&self, arn: &str) -> Result<(), CloudError> {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::estate::Bucket;
 use super::ground::Ground;
+use super::model::{PLATFORM, REGION};
 use super::stories::Story;
 use crate::domain::changes::{Change, Deed, Wanted};
 use crate::domain::name::PlatformName;
@@ -25,8 +26,9 @@ pub(super) struct SandboxTerraform {
 }
 
 impl SandboxTerraform {
-    pub(super) fn new(ground: Arc<Ground>) -> Self {
-        Self { ground, platform: "jitsi-video-platform".parse().expect("a platform's name") }
+    pub(super) fn new(ground: Arc<Ground>, other: Option<&PlatformName>) -> Self {
+        let own = || PLATFORM.parse().expect("a platform's name");
+        Self { ground, platform: other.cloned().unwrap_or_else(own) }
     }
 
     /// What every call begins with: the program, its version, and its state.
@@ -44,7 +46,14 @@ impl SandboxTerraform {
         }
         (errand.said)(Said::Doing { what: "Preparing Terraform's working folder.".into() });
         sleep(Duration::from_secs(3)).await;
-        let has_state = self.ground.read(|model, _| model.stack.estate.kept.contains(&Bucket::State));
+        let has_state = self.ground.change_account(|model, _| model.stack.estate.kept.contains(&Bucket::State));
+        if self.ground.is_elsewhere() && wanted == Some(Wanted::StateBucket) {
+            return Err(TerraformError::Other {
+                summary: "the sandbox has only its own platform".into(),
+                detail: format!("{PLATFORM} in {REGION}: another one can neither be made nor kept here"),
+                address: None,
+            });
+        }
         if !has_state && wanted != Some(Wanted::StateBucket) {
             return Err(TerraformError::StateGone { bucket: format!("{}-tfstate-{}", self.platform, errand.account) });
         }
@@ -97,7 +106,7 @@ impl Terraform for SandboxTerraform {
         }
         (errand.said)(Said::Doing { what: "Terraform compares what is with what should be.".into() });
         sleep(COMPARING).await;
-        let changes = self.ground.read(|model, _| model.changes(wanted));
+        let changes = self.ground.change_account(|model, _| model.changes(wanted));
         Ok(Planned { wanted, changes, file: "plan".into() })
     }
 
@@ -118,7 +127,7 @@ impl Terraform for SandboxTerraform {
                 (errand.said)(Said::Failed { address });
                 return Err(objection);
             }
-            self.ground.change(|model, now| model.carry_out(change, now));
+            self.ground.change_account(|model, now| model.carry_out(change, now));
             (errand.said)(Said::Finished { address, deed, took: started.elapsed() });
         }
         Ok(())
@@ -130,7 +139,7 @@ impl Terraform for SandboxTerraform {
             Err(TerraformError::StateGone { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
-        Ok(Some(self.ground.read(|model, _| model.stack.estate.made.iter().cloned().collect())))
+        Ok(Some(self.ground.change_account(|model, _| model.stack.estate.made.iter().cloned().collect())))
     }
 
     async fn outputs(&self, errand: Errand<'_>) -> Result<Option<Outputs>, TerraformError> {

@@ -3,16 +3,23 @@
 use jiff::Timestamp;
 
 use super::chance::{after, between, rng};
-use super::model::{Ask, Groups, Model};
+use super::model::{Ask, Groups, Model, PLATFORM};
 use super::task::PORTS;
 use super::words;
+use crate::domain::billed::Placement;
 use crate::domain::name::{DeploymentId, TargetGroupArn};
 use crate::domain::observed::{
     Attachment, Balancer, BalancerState, Deployment, DeploymentStatus, Listener, Record, Rollout, Secret, Service,
     ServiceStatus, Target, Task,
 };
+use crate::domain::ownership::Tags;
 
 impl Model {
+    /// The tags of everything that the platform's Terraform has made.
+    pub(super) fn tags(&self) -> Tags {
+        Tags::of(&PLATFORM.parse().expect("a platform's name"), "production")
+    }
+
     pub fn service(&self, now: Timestamp) -> Option<Service> {
         if !self.stack.service {
             return None;
@@ -28,6 +35,8 @@ impl Model {
             deployments: self.deployments(now),
             events: self.diary(now),
             target_groups: self.attachments(),
+            subnets: vec![SUBNET.into()],
+            tags: self.tags(),
             mark: self.marks.iter().rev().find(|(at, _)| *at <= now).map(|(_, mark)| mark.clone()),
         })
     }
@@ -69,6 +78,9 @@ impl Model {
     pub fn balancer(&self) -> Option<Balancer> {
         let balancer = self.stack.balancer.as_ref()?;
         Some(Balancer {
+            arn: balancer.arn(),
+            placement: at_home(),
+            allocations: vec![ALLOCATION.into()],
             dns_name: balancer.dns_name.clone(),
             state: BalancerState::Active,
             created: Some(balancer.created),
@@ -137,6 +149,15 @@ impl Model {
         let own = self.jobs.iter().filter(|job| job.deployment == *id);
         own.filter_map(super::task::Job::ready_at).find(|at| *at <= now)
     }
+}
+
+/// Where the platform stands.
+const SUBNET: &str = "subnet-0a1b2c3d4e5f60718";
+const VPC: &str = "vpc-0a1b2c3d4e5f60718";
+pub(super) const ALLOCATION: &str = "eipalloc-0a1b2c3d4e5f60718";
+
+pub(super) fn at_home() -> Placement {
+    Placement { network: true, vpc: Some(VPC.into()), subnets: vec![SUBNET.into()] }
 }
 
 fn before(moment: Timestamp) -> Timestamp {

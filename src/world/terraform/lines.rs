@@ -139,7 +139,8 @@ struct RawActions {
     importing: Value,
 }
 
-/// What `terraform show -json FILE` says of a plan. Values of resources are not kept, but for the `project` tag.
+/// What `terraform show -json FILE` says of a plan. Values of resources are not kept, but for the ARN and the
+/// `project` tag.
 /// <https://developer.hashicorp.com/terraform/internals/json-format#plan-representation>
 pub(super) fn changes(json: &str) -> Result<Changes, String> {
     let plan: RawPlan = serde_json::from_str(json).map_err(|e| e.to_string())?;
@@ -168,7 +169,8 @@ impl RawChange {
             (Value::Object(tags), _) if !tags.is_empty() => Some(String::new()),
             _ => None,
         };
-        Some(Change { address: self.address, kind: self.kind, deed, project })
+        let arn = self.change.before["arn"].as_str().map(str::to_owned);
+        Some(Change { address: self.address, kind: self.kind, deed, arn, project })
     }
 }
 

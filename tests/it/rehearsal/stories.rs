@@ -55,7 +55,6 @@ async fn each_story_is_found_out_and_left_as_it_was() {
         (Story::PrivateAddressOnly, 8, "ggbbsssgsg", "running"),
         (Story::LobbyForced, 9, "gguusssgsg", "running"),
         (Story::AuthRequired, 9, "gguusssgsg", "running"),
-        (Story::Fresh, 8, "bbsssssssg", "destroyed"),
         (Story::Denied, 9, "", "unknown"),
     ] {
         let ran = rehearse(Stage::of(story), "", Script::default()).await;

@@ -27,6 +27,9 @@ const OF_THE_ACCOUNT: [Condition; 7] = [
 
 fn policy() -> Policy {
     Policy {
+        platform: "jitsi-video-platform".parse().expect("a name"),
+        region: "us-west-2".parse().expect("a region"),
+        agreed: None,
         account: Some(sandbox::ACCOUNT.parse().expect("an account")),
         session: Duration::from_hours(3),
         media: false,
@@ -45,6 +48,7 @@ async fn observe(world: &World) -> Observed {
     seen.balancer = cloud.balancer().await.into();
     seen.record = cloud.record().await.into();
     seen.secret = cloud.secret().await.into();
+    seen.kept = cloud.kept().await.map(|kept| Some(kept.recordings.into_iter().chain(kept.state).collect())).into();
     let since = world.clock.now() - SignedDuration::try_from(STALE).expect("short");
     seen.occupancy = cloud.occupancy(since).await.into();
     if let Some(service) = seen.service.present().filter(|service| !service.target_groups.is_empty()) {
@@ -78,7 +82,7 @@ fn unmet(seen: &Observed) -> Vec<(Condition, Verdict)> {
 async fn stories_open_at_their_level() {
     for (story, level) in [
         (Story::Standby, "standby"),
-        (Story::Fresh, "destroyed"),
+        (Story::Fresh, "no such platform"),
         (Story::PoweredDown, "powered-down"),
         (Story::SlowStart, "standby"),
         (Story::Throttled, "unknown"),
