@@ -84,7 +84,7 @@ mod time {
             ("meetctl down --timeout 4s", &[7]),
             ("meetctl health --timeout 4s", &[7, 9]),
             ("meetctl why --timeout 4s", &[7, 9]),
-            ("meetctl power-down --yes --timeout 4s", &[7]),
+            ("meetctl power-down --yes --account 111122223333 --timeout 4s", &[7]),
             ("meetctl status --watch --timeout 4s", &[6, 7, 9]),
         ] {
             let ended = House::new().run(line, &variables);

@@ -17,7 +17,7 @@ async fn a_good_one_has_its_phases_and_figures() {
     let ran = rehearse(Stage::of(Story::Standby), "--participants 4 --for 5s", Script::default()).await;
     let html = page(ran.rehearsal());
     is_self_contained(&html);
-    for part in ["everything works", "10. nothing left running", "L3 media", "a → b", "125 of", "12 of 12 conditions"]
+    for part in ["everything works", "10. nothing left running", "L3 media", "a → b", "125 of", "13 of 13 conditions"]
     {
         assert!(html.contains(part) || part == "125 of", "{part} is not in the page");
     }
