@@ -89,6 +89,7 @@ impl Variables<'_> {
 }
 
 /// The command line as it would be without the other variables. Clap itself takes an empty one for a value.
+#[expect(clippy::disallowed_methods, reason = "clap reads these variables itself; here it is told which of them count")]
 fn heeding(tree: clap::Command, variables: Variables<'_>) -> clap::Command {
     let names: Vec<String> = tree.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let tree = tree.mut_args(|arg| {

@@ -28,6 +28,7 @@ use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
 use crate::event::Setting;
 use crate::files;
+use crate::probe::site::Site;
 use crate::probe::{Limits, Sight};
 
 /// What the command line says about the configuration. Each also has a variable: `MEETCTL_CONFIG`, and so on.
@@ -199,11 +200,10 @@ impl Config {
     /// What the probes look at.
     pub fn sight(&self) -> Result<Sight, ConfigError> {
         Ok(Sight {
-            https_port: self.https_port,
             dns_servers: self.dns_servers.clone(),
             dns_port: self.dns_port,
             limits: Limits::default(),
-            ..Sight::of(self.host()?.clone())
+            ..Sight::of(Site { port: self.https_port, ..Site::of(self.host()?.clone()) })
         })
     }
 

@@ -6,6 +6,7 @@ use crate::domain::cause::LogTail;
 use crate::domain::changes::Wanted;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
+use crate::domain::text::list;
 use crate::world::{CloudError, CloudErrorKind, TerraformError};
 
 /// How a job that was done ended.
@@ -222,10 +223,10 @@ impl From<Refusal> for Failure {
                         "find out what these are; docs/restore.md tells how to take them out"
                     }
                 };
-                Self::new(Kind::Refused, what).because(touched.join(", ")).next(next)
+                Self::new(Kind::Refused, what).because(list(touched, ", ")).next(next)
             }
             Refusal::StillManaged { addresses } => Self::new(Kind::Refused, what)
-                .because(addresses.join(", "))
+                .because(list(addresses, ", "))
                 .next("run `meetctl power-down` again; then look at `meetctl status`"),
             Refusal::Contested { why } => Self::new(Kind::Refused, what)
                 .because(why)

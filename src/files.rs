@@ -65,7 +65,7 @@ pub fn check_found_folder(path: &Path) -> io::Result<()> {
 
 /// Whether a file was refused because somebody else can write it.
 pub fn is_planted(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Planted>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Planted>()).is_some()
 }
 
 /// Why somebody else may have written it.

@@ -57,7 +57,7 @@ fn begin(cli: &Cli) -> u8 {
         match command {
             Command::AtDesk(command) => at_desk(command, run).await,
             Command::OnStreet(command) => on_street(command, run).await,
-            Command::OnPlatform(command) => on_platform(command, run).await,
+            Command::OnPlatform(command) => Box::pin(on_platform(command, run)).await,
         }
     });
     runtime.shutdown_background();
@@ -138,12 +138,12 @@ async fn on_street(command: &OnStreet, run: Run<'_>) -> u8 {
         let kept = keep();
         visit.say.finish(result.and_then(|outcome| kept.map(|()| outcome)))
     };
-    run.tell(work, said, clock).await
+    run.tell(Box::pin(work), said, clock).await
 }
 
 async fn on_platform(command: &OnPlatform, run: Run<'_>) -> u8 {
     let options = run.options;
-    let opened = run.open(open(options, &run.environment)).await;
+    let opened = run.open(Box::pin(open(options, &run.environment))).await;
     let clock = opened.as_ref().map_or_else(|_| Clock::system(), |(_, _, outside)| outside.world.clock);
     let (say, said) = run.events(clock);
     let work = async {
@@ -172,7 +172,7 @@ async fn on_platform(command: &OnPlatform, run: Run<'_>) -> u8 {
         let kept = keep();
         cx.say.finish(result.and_then(|outcome| kept.map(|()| outcome)))
     };
-    run.tell(work, said, clock).await
+    run.tell(Box::pin(work), said, clock).await
 }
 
 /// The configuration of a platform, what the probes look at, and the world that it is in.

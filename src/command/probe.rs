@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::{Visit, load, token};
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
-use crate::domain::name::Host;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Events, Probe};
-use crate::probe::media::{Ask, chance, prove};
+use crate::probe::media::{Ask, prove};
 use crate::probe::meeting::Policy;
+use crate::probe::site::{BadSite, Site};
+use crate::probe::wire::Wire;
 
 /// Prove that a meeting works on any Jitsi deployment
 ///
@@ -29,7 +30,7 @@ use crate::probe::meeting::Policy;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "the comments are help texts, in clap's own style")]
 pub struct Args {
-    /// Where people meet: https://HOST, or https://HOST:PORT
+    /// Where people meet: https://HOST, https://HOST:PORT, or https://HOST/FOLDER/
     url: String,
 
     /// A file that holds the token to show [env: MEETCTL_PROBE_TOKEN, MEETCTL_PROBE_TOKEN_FILE]
@@ -45,17 +46,25 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
-    let door = Door::read(&args.url)?;
-    let ask = args.ask(&door, visit)?;
-    let street = &visit.street;
-    let mut chance = chance(street.seed, &street.clock);
-    visit.say.awaited().first_answer(door.url());
+    let site = Site::read(&args.url).map_err(no_site)?;
+    let ask = args.ask(site, visit)?;
+    visit.say.awaited().first_answer(ask.site.to_string());
     let tell = |stage| tell(&visit.say, stage, &ask);
-    let proving = prove(street.net.as_ref(), &street.trust, &street.clock, &ask, &mut chance, &visit.stop, tell);
-    conclude(Box::pin(proving).await, &door, visit)
+    let proof = Box::pin(prove(&Wire::from(&visit.street), &ask, &visit.stop, tell)).await;
+    conclude(proof, &ask.site, visit)
 }
 
-fn conclude(proof: Proof, door: &Door, visit: &Visit) -> Result<Outcome, Failure> {
+fn no_site(why: BadSite) -> Failure {
+    let failure = Failure::new(Kind::Usage, "that is not the address of a Jitsi deployment")
+        .because(why.to_string())
+        .next("write it like https://meet.example.org, or https://meet.example.org:8443");
+    match why {
+        BadSite::Token => failure.next("put the token into a file, and name it with --token-file"),
+        _ => failure,
+    }
+}
+
+fn conclude(proof: Proof, site: &Site, visit: &Visit) -> Result<Outcome, Failure> {
     if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
         return Err(Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
             .because(format!("it had come as far as {}; the room has been left", finding.stage.name()))
@@ -66,7 +75,7 @@ fn conclude(proof: Proof, door: &Door, visit: &Visit) -> Result<Outcome, Failure
         Some(Weight::NotApplicable) => Outcome::CannotTell,
         Some(Weight::Failure) => Outcome::Unhealthy,
     };
-    visit.say.answer(Answer::Probe(Probe::of(door.url(), proof)));
+    visit.say.answer(Answer::Probe(Probe::of(site.to_string(), proof)));
     Ok(outcome)
 }
 
@@ -78,10 +87,9 @@ impl Args {
         LIMIT + self.load.takes()
     }
 
-    fn ask(&self, door: &Door, visit: &Visit) -> Result<Ask, Failure> {
+    fn ask(&self, site: Site, visit: &Visit) -> Result<Ask, Failure> {
         let token = token::token(self.token_file.as_deref(), &visit.environment)?;
-        let ask =
-            Ask { https_port: door.port, token, candidates: self.candidates.clone(), ..Ask::new(door.host.clone()) };
+        let ask = Ask { token, candidates: self.candidates.clone(), ..Ask::new(site) };
         Ok(match self.load.load() {
             Some(load) => ask.under(&load),
             None => ask,
@@ -110,55 +118,6 @@ fn tell(say: &Events, stage: Stage, ask: &Ask) {
     say.note(news);
 }
 
-/// Where a deployment's web door is.
-#[derive(Debug, PartialEq, Eq)]
-struct Door {
-    host: Host,
-    port: u16,
-}
-
-impl Door {
-    /// Reads an address as people paste it. A room in it is not entered; what may be secret in it is not repeated.
-    fn read(given: &str) -> Result<Self, Failure> {
-        let wrong = |why: &str| {
-            Failure::new(Kind::Usage, "that is not the address of a Jitsi deployment")
-                .because(why)
-                .next("write it like https://meet.example.org, or https://meet.example.org:8443")
-        };
-        let given = given.trim();
-        let rest = match given.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-            Some(_) => return Err(wrong("only https:// can be probed: browsers give no microphone to anything else")),
-            None => given,
-        };
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(wrong("it holds a user name or a password"));
-        }
-        if ["jwt=", "token="].iter().any(|secret| path.to_ascii_lowercase().contains(secret)) {
-            return Err(wrong("it holds a token, which everybody on this machine can see in the list of processes")
-                .next("put the token into a file, and name it with --token-file"));
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) => {
-                (host, port.parse().ok().filter(|p| *p > 0).ok_or_else(|| wrong("its port is no port"))?)
-            }
-            None => (authority, 443),
-        };
-        let host = host.trim_end_matches('.').parse().map_err(|_| {
-            wrong("its host is no name with a dot in it; a certificate is checked against a name, not an IP address")
-        })?;
-        Ok(Self { host, port })
-    }
-
-    fn url(&self) -> String {
-        match self.port {
-            443 => format!("https://{}", self.host),
-            port => format!("https://{}:{port}", self.host),
-        }
-    }
-}
-
 fn candidates(given: &str) -> Result<Policy, String> {
     match given {
         "public" => Ok(Policy::Public),
@@ -174,42 +133,6 @@ fn candidates(given: &str) -> Result<Policy, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_as_people_paste_them() {
-        for (given, url) in [
-            ("https://meet.example.org", "https://meet.example.org"),
-            ("https://meet.example.org/", "https://meet.example.org"),
-            ("HTTPS://meet.example.org./SomeRoom?x=1#config.y=2", "https://meet.example.org"),
-            ("meet.example.org", "https://meet.example.org"),
-            ("https://meet.example.org:8443/a/b", "https://meet.example.org:8443"),
-            (" https://meet.example.org:443 ", "https://meet.example.org"),
-        ] {
-            assert_eq!(Door::read(given).expect(given).url(), url);
-        }
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused_and_not_repeated() {
-        for given in [
-            "",
-            "https://",
-            "http://meet.example.org",
-            "wss://meet.example.org",
-            "https://ana:hunter2@meet.example.org",
-            "https://meet.example.org/room?jwt=hunter2.x.y",
-            "https://meet.example.org/room#JWT=hunter2",
-            "https://meet.example.org:0",
-            "https://meet.example.org:70000",
-            "https://203.0.113.10",
-            "https://[2001:db8::1]",
-            "https://localhost",
-        ] {
-            let failure = Door::read(given).expect_err(given);
-            assert_eq!(failure.kind, Kind::Usage, "{given}");
-            assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
-        }
-    }
 
     #[test]
     fn candidates_to_try() {

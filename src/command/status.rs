@@ -60,7 +60,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
 /// One look, told as an answer.
 async fn look(cx: &Context, last: Observed) -> (Observed, Status) {
     let seen = observe(&cx.world, &cx.sight, &Look::with_billed(), last, &cx.stop).await;
-    let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), cx.sight.host.as_str());
+    let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), &cx.sight.site.to_string());
     cx.say.answer(Answer::Status(status.clone()));
     (seen, status)
 }

@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 /// A start from powered-down and a stop, with time to spare; the speaking comes on top.
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 /// What is kept of it for putting the platform back: a stop takes a minute or two, powering down as long again.
 const PUTTING_BACK: Duration = Duration::from_mins(15);
 
@@ -56,7 +56,7 @@ impl Args {
 
 /// How long the phases may take before the platform is put back, so that all of it ends within the limit.
 fn before_putting_back(limit: Duration) -> Duration {
-    limit - PUTTING_BACK.min(limit / 2)
+    limit.saturating_sub(PUTTING_BACK.min(limit / 2))
 }
 
 pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {

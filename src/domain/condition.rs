@@ -268,8 +268,9 @@ impl Condition {
                 &["wait for them: `meetctl down --when-empty`", "or end their meeting: `meetctl down --cut-meetings`"]
             }
             Self::Unprotected => &["ask for the permission ecs:UpdateTaskProtection"],
-            Self::IngressRemoved => &["run `meetctl power-down` again; it continues where it stopped"],
-            Self::LeftoversGone => &["run `meetctl power-down` again; it continues where it stopped"],
+            Self::IngressRemoved | Self::LeftoversGone => {
+                &["run `meetctl power-down` again; it continues where it stopped"]
+            }
             Self::StackGone => &["run `meetctl destroy` again; it continues where it stopped"],
             Self::NothingBills => &[
                 "ask whose it is: whoever made it removes it, or takes this project's tags from it",

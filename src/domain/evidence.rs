@@ -4,6 +4,7 @@ use super::condition::{Condition, addresses};
 use super::meeting::{Answer, Proof};
 use super::observed::{Observed, Page, Target};
 use super::ownership::Tags;
+use super::text::list;
 
 impl Condition {
     /// What was found, whatever the verdict; empty when nothing was.
@@ -16,7 +17,7 @@ impl Condition {
             }
             Self::BalancerActive => seen.balancer.present().map(|b| {
                 let listeners: Vec<String> = b.listeners.iter().map(|l| format!("{} {}", l.protocol, l.port)).collect();
-                format!("{}: {}", b.dns_name, listeners.join(", "))
+                format!("{}: {}", b.dns_name, list(listeners, ", "))
             }),
             Self::Started | Self::Unprotected | Self::Stopped => {
                 seen.task().map(|t| format!("task {} {}", t.id, t.last_status))
@@ -24,7 +25,7 @@ impl Condition {
             Self::ContainersHealthy | Self::Steady => seen.task().map(containers),
             Self::TargetsHealthy => seen.targets.present().map(|groups| {
                 let each = groups.iter().flat_map(|g| g.targets.iter().map(move |t| target(&g.container, t)));
-                each.collect::<Vec<_>>().join("; ")
+                list(each, "; ")
             }),
             Self::NameResolves => {
                 seen.names.present().and_then(|n| n.local.as_ref().ok()).map(|found| addresses(found))
@@ -65,7 +66,7 @@ fn tags(found: &Tags) -> String {
 
 fn containers(task: &super::observed::Task) -> String {
     let each = task.containers.iter().map(|c| format!("{} {}", c.name, health_word(c.health)));
-    each.collect::<Vec<_>>().join(", ")
+    list(each, ", ")
 }
 
 const fn health_word(health: super::observed::Health) -> &'static str {

@@ -156,7 +156,10 @@ codes! {
         "check that nginx forwards /xmpp-websocket to Prosody, with the sub-protocol xmpp";
     ConfigUnreadable Connect Failure "config-unreadable":
         "/config.js does not name the deployment's XMPP hosts",
-        "check that the host serves Jitsi Meet, or give the names on the command line";
+        "check that the host serves Jitsi Meet";
+    ConfigUndecided Connect NotApplicable "config-undecided":
+        "which XMPP hosts /config.js names, only a browser can tell",
+        "look at /config.js: what its conditions decide has to be plain for the probe to follow";
 
     StreamError Login Failure "stream-error":
         "Prosody ended the stream",

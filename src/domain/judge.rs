@@ -17,6 +17,7 @@ use super::observed::{
 };
 use super::ownership::{Presence, agreed_leftovers, presence, stray, strays};
 use super::plan::{Counted, Meetings, Policy, people};
+use super::text::list;
 
 /// Java services report success before their first check has run; this long of it is believed.
 pub const STEADY: Duration = Duration::from_secs(15);
@@ -259,7 +260,7 @@ fn points_to(who: &str, found: &[IpAddr], balancer: &[IpAddr]) -> Verdict {
 }
 
 pub fn addresses(of: &[IpAddr]) -> String {
-    of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    list(of, ", ")
 }
 
 pub(super) fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> Verdict {
@@ -270,7 +271,7 @@ pub(super) fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> 
     } else if certificate.not_before > now {
         Verdict::Fails(format!("the certificate is not valid before {}", day(certificate.not_before)))
     } else if !certificate.name_matches {
-        Verdict::Fails(format!("the certificate is for {}", certificate.names.join(", ")))
+        Verdict::Fails(format!("the certificate is for {}", list(&certificate.names, ", ")))
     } else if let Some(why) = &certificate.untrusted {
         Verdict::Fails(format!("browsers do not trust the certificate of {}: {why}", certificate.issuer))
     } else if left < CERTIFICATE_WARNING {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::condition::addresses;
 use super::meeting::{Answer, Proof, Stage};
+use super::text::list;
 
 /// What a proof climbs; each rung stands on the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -101,7 +102,7 @@ fn reach(proof: &Proof) -> Option<String> {
     match best {
         Some((took, address)) => Some(format!("{address} answers in {}", millis(took))),
         None if !tried.is_empty() => Some(format!("tried {}", addresses(&tried))),
-        None if !proof.left_out.is_empty() => Some(format!("left out {}", proof.left_out.join(", "))),
+        None if !proof.left_out.is_empty() => Some(format!("left out {}", list(&proof.left_out, ", "))),
         None => None,
     }
 }

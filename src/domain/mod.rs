@@ -21,6 +21,7 @@ pub mod price;
 pub mod rehearsal;
 pub mod said;
 pub mod status;
+pub mod text;
 
 #[cfg(test)]
 mod example;

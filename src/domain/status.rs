@@ -87,7 +87,7 @@ impl Status {
         if self.strays.is_empty() && unread { None } else { Some(self.strays.is_empty()) }
     }
 
-    pub fn of(seen: &Observed, policy: &Policy, platform: &str, host: &str) -> Self {
+    pub fn of(seen: &Observed, policy: &Policy, platform: &str, url: &str) -> Self {
         let standing = Standing::of(seen, policy);
         let strays = listed(seen, policy);
         let unread = unread(seen);
@@ -101,7 +101,7 @@ impl Status {
             service.and_then(|s| s.mark.as_ref()).filter(|m| running && Some(&m.deployment) == seen.deployment());
         Self {
             platform: platform.to_owned(),
-            url: format!("https://{host}"),
+            url: url.to_owned(),
             since: since(seen),
             started_by: mark.map(|m| m.by.clone()),
             people: People::of(seen, policy),

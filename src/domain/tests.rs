@@ -453,7 +453,7 @@ proptest! {
         for condition in Condition::ALL {
             let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen, &policy()));
         }
-        let status = Status::of(&seen, &policy(), "platform", "meet.example.org");
+        let status = Status::of(&seen, &policy(), "platform", "https://meet.example.org");
         let unread = seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some();
         prop_assert!(!(unread && matches!(status.standing.level(), Some(Level::Standby | Level::PoweredDown | Level::Destroyed))));
     }
@@ -608,7 +608,7 @@ fn another_place_is_not_off() {
     assert_eq!(told.to_string(), "no platform jitsi-video-platform in us-west-2 of account 111122223333");
     let hint = told.answers.expect("a hint");
     assert!(hint.contains("meet.example.org answers all the same"), "{hint}");
-    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "meet.example.org");
+    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "https://meet.example.org");
     let told = status(&nowhere);
     assert_eq!((told.standing.name(), told.cost.is_none()), ("no such platform", true));
     assert_eq!((told.is_at(Level::Destroyed), told.is_at(Level::PoweredDown)), (Some(true), Some(false)));
@@ -636,7 +636,7 @@ fn another_place_is_not_off() {
 /// While something costs, nothing is at a level at which nothing does.
 #[test]
 fn what_costs_beside_the_platform_is_listed() {
-    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "meet.example.org");
+    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "https://meet.example.org");
     let foreign = Billed { tags: Tags::default(), ..billed("balancer", Witness::Owner) };
     let beside = Observed { billed: Reading::Present(vec![foreign.clone()]), ..powered_down() };
     let told = status(&beside);

@@ -1,7 +1,7 @@
 //! From the world to an observation: all independent looks at once, each with its own limit.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -21,7 +21,8 @@ use crate::domain::observed::{
 use crate::domain::ownership::vpc;
 use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
-use crate::probe::media::{Ask, chance, prove};
+use crate::probe::media::{Ask, prove};
+use crate::probe::wire::{Certificates, Door, Wire};
 use crate::probe::{self, Sight};
 use crate::world::{CloudError, Errand, Kept, World};
 
@@ -181,7 +182,7 @@ struct Eyes<'a> {
     stop: &'a CancellationToken,
     service: OnceCell<Reading<Service>>,
     balancer: OnceCell<Reading<Balancer>>,
-    door: OnceCell<Result<SocketAddr, Unreadable>>,
+    door: OnceCell<Result<IpAddr, Unreadable>>,
 }
 
 impl Eyes<'_> {
@@ -300,12 +301,12 @@ impl Eyes<'_> {
     }
 
     /// Where people's browsers go: the first address of the name.
-    async fn door(&self) -> Result<SocketAddr, Unreadable> {
+    async fn door(&self) -> Result<IpAddr, Unreadable> {
         self.door
             .get_or_init(|| async {
-                let found = probe::dns::local(self.world.net.as_ref(), self.sight, &self.sight.host).await?;
+                let found = probe::dns::local(self.world.net.as_ref(), self.sight, &self.sight.site.host).await?;
                 match found.first() {
-                    Some(&address) => Ok(SocketAddr::new(address, self.sight.https_port)),
+                    Some(&address) => Ok(address),
                     None => Err(not_asked("the name has no address")),
                 }
             })
@@ -314,31 +315,27 @@ impl Eyes<'_> {
     }
 
     async fn tls(&self) -> Reading<Tls> {
-        let World { net, trust, clock, .. } = self.world;
-        let shaking = behind(self.door(), |door| probe::tls::shake(net.as_ref(), trust, clock, self.sight, door));
+        let shaking = self.behind(self.door(), async |door| probe::tls::shake(door).await);
         self.fresh_or_last(Source::Tls, &self.last.tls, shaking).await
     }
 
     async fn web(&self) -> Reading<Web> {
-        let net = self.world.net.as_ref();
-        let fetching = behind(self.open_door(), |door| probe::https::pages(net, self.sight, door));
+        let fetching = self.behind(self.open_door(), async |door| probe::https::pages(door).await);
         self.fresh_or_last(Source::Web, &self.last.web, fetching).await
     }
 
     async fn signalling(&self) -> Reading<Signalling> {
-        let net = self.world.net.as_ref();
-        let asking = behind(self.open_door(), |door| probe::signalling::preflight(net, self.sight, door));
+        let asking = self.behind(self.open_door(), async |door| probe::signalling::preflight(door).await);
         self.fresh_or_last(Source::Signalling, &self.last.signalling, asking).await
     }
 
     /// A meeting of two synthetic participants. Tries are counted as long as they fail.
     async fn media(&self) -> Reading<Proof> {
-        let proving = behind(self.open_door(), async |door| {
+        let proving = self.behind(self.open_door(), async |door| {
             let expected = self.media_addresses().await;
-            let World { net, trust, clock, seed, look, .. } = self.world;
-            let ask = Ask { addresses: vec![door.ip()], expected, ..Ask::at(self.sight) }.within(*look * 3 / 2);
-            let mut chance = chance(*seed, clock);
-            let proving = prove(net.as_ref(), trust, clock, &ask, &mut chance, self.stop, |_| ());
+            let ask = Ask { addresses: door.addresses.to_vec(), expected, ..Ask::at(self.sight) };
+            let ask = ask.within(self.world.look * 3 / 2);
+            let proving = prove(&door.wire, &ask, self.stop, |_| ());
             let mut proof = Box::pin(proving).await;
             let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
             proof.tries = before + 1;
@@ -360,23 +357,32 @@ impl Eyes<'_> {
         }
     }
 
+    /// What a probe finds behind the door, when there is a way to it.
+    async fn behind<T>(
+        &self,
+        address: impl Future<Output = Result<IpAddr, Unreadable>>,
+        probe: impl AsyncFnOnce(&Door<'_>) -> Reading<T>,
+    ) -> Reading<T> {
+        let address = match address.await {
+            Ok(address) => address,
+            Err(why) => return Reading::Unreadable(why),
+        };
+        let door = Door {
+            wire: Wire::from(self.world),
+            site: &self.sight.site,
+            addresses: &[address],
+            certificates: Certificates::Any,
+            limits: self.sight.limits,
+        };
+        probe(&door).await
+    }
+
     /// The door, when something should be behind it: pages are not asked for while nothing runs.
-    async fn open_door(&self) -> Result<SocketAddr, Unreadable> {
+    async fn open_door(&self) -> Result<IpAddr, Unreadable> {
         if self.service().await.present().is_some_and(|s| s.desired == 0 && s.running == 0) {
             return Err(not_asked("nothing runs"));
         }
         self.door().await
-    }
-}
-
-/// What a probe finds behind a door, when there is a way to it.
-async fn behind<T>(
-    door: impl Future<Output = Result<SocketAddr, Unreadable>>,
-    probe: impl AsyncFnOnce(SocketAddr) -> Reading<T>,
-) -> Reading<T> {
-    match door.await {
-        Ok(door) => probe(door).await,
-        Err(why) => Reading::Unreadable(why),
     }
 }
 

@@ -279,7 +279,7 @@ impl Stage<'_> {
         let name = |standing: Option<&Standing>| standing.map_or("unknown", Standing::name);
         let rehearsal = Rehearsal {
             platform: self.script.platform.to_owned(),
-            url: url(self.job.sight),
+            url: self.job.sight.site.to_string(),
             began: self.at,
             took: self.began.elapsed(),
             found: name(found),
@@ -288,13 +288,6 @@ impl Stage<'_> {
             phases: self.parts,
         };
         Rehearsed { rehearsal, unrestored, late: false }
-    }
-}
-
-fn url(sight: &Sight) -> String {
-    match sight.https_port {
-        443 => format!("https://{}", sight.host),
-        port => format!("https://{}:{port}", sight.host),
     }
 }
 
@@ -422,7 +415,7 @@ async fn health(job: Job<'_>, identity: Reading<Identity>, proven: bool) -> Foun
         }
     }
     let evidence = vec![format!("{good} of {} conditions hold", judged.len())];
-    let probe = seen.media.present().map(|proof| Box::new(Probe::of(url(job.sight), proof.clone())));
+    let probe = seen.media.present().map(|proof| Box::new(Probe::of(job.sight.site.to_string(), proof.clone())));
     Found { evidence, judged, probe, ..found }
 }
 
@@ -452,7 +445,7 @@ async fn meeting(job: Job<'_>, load: Option<&Load>) -> Found {
     let signalling = judge(Condition::SignallingWorks, &seen, job.policy);
     let media = judge(Condition::MediaFlows, &seen, job.policy);
     let mut evidence = vec![signalling.evidence.clone()];
-    let probe = seen.media.present().map(|proof| Box::new(Probe::of(url(job.sight), proof.clone())));
+    let probe = seen.media.present().map(|proof| Box::new(Probe::of(job.sight.site.to_string(), proof.clone())));
     let rungs = probe.iter().flat_map(|probe| &probe.levels).filter(|rung| !rung.figures.is_empty());
     evidence.extend(rungs.map(|rung| format!("{}: {}", rung.level.name(), rung.figures)));
     // Media is the stronger proof, and says more about what is wrong.

@@ -38,13 +38,13 @@ pub async fn resolve(
     balancer: impl Future<Output = Option<Result<String, Unreadable>>>,
 ) -> Reading<Resolution> {
     let (local, (authoritative, authorities_unseen), balancer) =
-        tokio::join!(local(net, sight, &sight.host), authorities(net, sight), async {
+        tokio::join!(local(net, sight, &sight.site.host), authorities(net, sight), async {
             match balancer.await? {
                 Ok(name) => Some(named(net, sight, &name).await),
                 Err(why) => Some(Err(why)),
             }
         });
-    Reading::Present(Resolution { host: sight.host.clone(), local, authoritative, authorities_unseen, balancer })
+    Reading::Present(Resolution { host: sight.site.host.clone(), local, authoritative, authorities_unseen, balancer })
 }
 
 type Found = Result<Vec<IpAddr>, Unreadable>;
@@ -93,7 +93,7 @@ async fn zone_servers(net: &dyn Net, sight: &Sight, recursive: &[SocketAddr]) ->
     if recursive.is_empty() {
         return Err(unreachable("this machine's name servers are not known"));
     }
-    let host = absolute(&sight.host)?;
+    let host = absolute(&sight.site.host)?;
     let names: Vec<Name> =
         std::iter::successors(Some(host), |n| (n.num_labels() > 1).then(|| n.base_name())).take(ANCESTORS).collect();
     let answers = all(names.iter().map(|name| ask_any(net, recursive, name, RecordType::NS, sight.limits))).await;
@@ -107,7 +107,7 @@ async fn zone_servers(net: &dyn Net, sight: &Sight, recursive: &[SocketAddr]) ->
             Err(why) => blind = blind.or(Some(why)),
         }
     }
-    Err(blind.unwrap_or_else(|| garbled(format!("nobody knows the name servers of {}", sight.host))))
+    Err(blind.unwrap_or_else(|| garbled(format!("nobody knows the name servers of {}", sight.site.host))))
 }
 
 async fn ask_authority(net: &dyn Net, sight: &Sight, recursive: &[SocketAddr], server: &Name, into: &mut Authority) {
@@ -129,7 +129,7 @@ async fn ask_authority(net: &dyn Net, sight: &Sight, recursive: &[SocketAddr], s
 }
 
 async fn authoritative(net: &dyn Net, sight: &Sight, server: SocketAddr) -> Found {
-    let host = &absolute(&sight.host)?;
+    let host = &absolute(&sight.site.host)?;
     let of = |kind| async move {
         let message = ask(net, server, host, kind, Recursion::Unwanted, sight.limits).await?;
         let lead = lead(host, &message)?;
@@ -137,7 +137,7 @@ async fn authoritative(net: &dyn Net, sight: &Sight, server: SocketAddr) -> Foun
         if message.metadata.authoritative {
             Ok(lead)
         } else {
-            Err(garbled(format!("{server} does not answer with authority for {}", sight.host)))
+            Err(garbled(format!("{server} does not answer with authority for {}", sight.site.host)))
         }
     };
     match tokio::join!(of(RecordType::A), of(RecordType::AAAA)) {

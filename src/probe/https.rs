@@ -1,24 +1,25 @@
 //! HTTPS: pages, judged by what they say and never by their status alone.
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read};
 use std::pin::pin;
 use std::time::Duration;
 
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 
-use super::{Sight, quoted, seconds, tls};
+use super::site::Site;
+use super::wire::{Door, NoTls};
+use super::{config_js, garbled, quoted, seconds};
 use crate::domain::observed::{Page, Reading, Unreadable, Web};
-use crate::world::Net;
 
-/// The longest page that is read. Jitsi's own are well below it.
-const BODY: usize = 1024 * 1024;
+/// The longest page that is read, also when it was compressed. Jitsi's own are well below it.
+const BODY: usize = 4 * 1024 * 1024;
 /// The longest head of an answer.
 const HEAD: usize = 32 * 1024;
 const HEADERS: usize = 100;
@@ -29,31 +30,29 @@ const AGENT: &str = concat!("meetctl/", env!("CARGO_PKG_VERSION"));
 ///
 /// Each has a connection of its own: all at once cost one handshake and one round trip, one after the other on a
 /// single connection three round trips.
-pub async fn pages(net: &dyn Net, sight: &Sight, address: SocketAddr) -> Reading<Web> {
-    let (index, config, api) = tokio::join!(
-        page(net, sight, address, "/", index),
-        page(net, sight, address, "/config.js", config),
-        page(net, sight, address, "/external_api.js", api)
-    );
+pub async fn pages(door: &Door<'_>) -> Reading<Web> {
+    let config = |answer: &Answer| config(answer, door.site);
+    let (index, config, api) =
+        tokio::join!(page(door, "", index), page(door, "config.js", config), page(door, "external_api.js", api));
     let web = || Ok::<_, Unreadable>(Some(Web { index: index?, config: config?, api: api? }));
     web().into()
 }
 
 /// Fetches a page and has it judged; an error when the fault may be this machine's.
 pub(super) async fn page(
-    net: &dyn Net,
-    sight: &Sight,
-    address: SocketAddr,
-    path: &str,
-    wrong: fn(&Answer) -> Option<String>,
+    door: &Door<'_>,
+    name: &str,
+    wrong: impl FnOnce(&Answer) -> Option<String>,
 ) -> Result<Page, Unreadable> {
     let start = Instant::now();
-    let (status, wrong) = match get(net, sight, address, path).await {
+    let path = door.site.page(name);
+    let (status, wrong) = match get(door, &path).await {
         Ok(answer) => (Some(answer.status.as_u16()), wrong(&answer)),
         Err(NoPage::Wrong { status, why }) => (status.map(|s| s.as_u16()), Some(why)),
-        Err(NoPage::Blind(why)) => return Err(why),
+        Err(NoPage::NoTls(NoTls::Tcp(_, why) | NoTls::Handshake(why))) => (None, Some(why)),
+        Err(NoPage::NoTls(NoTls::Blind(why)) | NoPage::Blind(why)) => return Err(why),
     };
-    Ok(Page { path: path.to_owned(), status, wrong, took: start.elapsed() })
+    Ok(Page { path, status, wrong, took: start.elapsed() })
 }
 
 /// A whole answer.
@@ -66,6 +65,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A script as text, whatever it is written in.
+    pub fn script(&self) -> String {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        config_js::decoded(&self.body, content_type)
+    }
+
     /// The body as text; `None` when it is none.
     pub fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.body).ok()
@@ -75,36 +80,36 @@ impl Answer {
 /// Why there is no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPage {
-    /// The fault may be this machine's.
+    NoTls(NoTls),
+    /// The answer cannot be read here; a browser may read it.
     Blind(Unreadable),
     /// What went wrong, in a sentence. A status says that there was a whole answer, and that it is not usable.
-    Wrong { status: Option<StatusCode>, why: String },
+    Wrong {
+        status: Option<StatusCode>,
+        why: String,
+    },
 }
 
 fn silent(why: impl Into<String>) -> NoPage {
     NoPage::Wrong { status: None, why: why.into() }
 }
 
-impl From<tls::NoTls> for NoPage {
-    fn from(error: tls::NoTls) -> Self {
-        match error {
-            tls::NoTls::Blind(why) => Self::Blind(why),
-            tls::NoTls::Ended(how) => silent(how),
-        }
+impl From<NoTls> for NoPage {
+    fn from(error: NoTls) -> Self {
+        Self::NoTls(error)
     }
 }
 
-/// Gets a page of the host from one address, whatever certificate it shows. Redirects are followed as long as they
-/// stay on the host.
-pub async fn get(net: &dyn Net, sight: &Sight, address: SocketAddr, path: &str) -> Result<Answer, NoPage> {
+/// Gets a page from behind a door. Redirects are followed as long as they stay on the host.
+pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
     let start = Instant::now();
-    let limit = sight.limits.whole;
+    let limit = door.limits.whole;
     let walk = async {
         let mut path = path.to_owned();
         let mut status = None;
         for _ in 0..=REDIRECTS {
             // A TLS session is large; boxed, it does not swell every future that it is part of.
-            let answer = Box::pin(fetch(net, sight, address, &path)).await?;
+            let answer = Box::pin(fetch(door, &path)).await?;
             if !answer.status.is_redirection() {
                 return Ok(Answer { took: start.elapsed(), ..answer });
             }
@@ -113,7 +118,7 @@ pub async fn get(net: &dyn Net, sight: &Sight, address: SocketAddr, path: &str) 
             let Some(to) = to else {
                 return Err(wrong(format!("answers {} without saying where to go", answer.status.as_u16())));
             };
-            path = onward(sight, &path, &to).map_err(wrong)?;
+            path = onward(door.site, &path, &to).map_err(wrong)?;
             status = Some(answer.status);
         }
         Err(NoPage::Wrong {
@@ -125,7 +130,7 @@ pub async fn get(net: &dyn Net, sight: &Sight, address: SocketAddr, path: &str) 
 }
 
 /// The path that a redirect leads to, when it stays on the host.
-fn onward(sight: &Sight, from: &str, to: &str) -> Result<String, String> {
+fn onward(site: &Site, from: &str, to: &str) -> Result<String, String> {
     let elsewhere = || format!("redirects to another site: {}", quoted(to));
     let nonsense = || format!("redirects to nowhere: {}", quoted(to));
     let target = to.split('#').next().unwrap_or_default();
@@ -143,29 +148,26 @@ fn onward(sight: &Sight, from: &str, to: &str) -> Result<String, String> {
         let here = from.split('?').next().unwrap_or_default();
         let folder = here.rfind('/').map_or("/", |end| &here[..=end]);
         let path = if target.starts_with('/') { target.to_owned() } else { format!("{folder}{target}") };
-        format!("https://{}{path}", authority(sight))
+        format!("https://{}{path}", site.authority())
     };
     let uri: Uri = whole.parse().map_err(|_| nonsense())?;
-    let here = uri.host().is_some_and(|host| host.eq_ignore_ascii_case(sight.host.as_str()))
-        && uri.port_u16().unwrap_or(443) == sight.https_port;
+    let here = uri.host().is_some_and(|host| host.eq_ignore_ascii_case(site.host.as_str()))
+        && uri.port_u16().unwrap_or(443) == site.port;
     if !here {
         return Err(elsewhere());
     }
     Ok(uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string))
 }
 
-fn authority(sight: &Sight) -> String {
-    if sight.https_port == 443 { sight.host.to_string() } else { format!("{}:{}", sight.host, sight.https_port) }
-}
-
 /// One request on one connection.
-async fn fetch(net: &dyn Net, sight: &Sight, address: SocketAddr, path: &str) -> Result<Answer, NoPage> {
+async fn fetch(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
     let start = Instant::now();
-    let session = tls::open(net, sight, address).await?;
+    let session = door.enter().await?;
     let request = Request::get(path)
-        .header(HOST, authority(sight))
+        .header(HOST, door.site.authority())
         .header(USER_AGENT, AGENT)
         .header(ACCEPT, "*/*")
+        .header(ACCEPT_ENCODING, "gzip, deflate")
         .body(Empty::<Bytes>::new())
         .map_err(|_| silent(format!("{} is no path", quoted(path))))?;
     let (mut sender, connection) = http1::Builder::new()
@@ -198,12 +200,43 @@ async fn read(response: Response<Incoming>) -> Result<(StatusCode, HeaderMap, By
         })?;
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > BODY {
-            let why = "does not end within 1 MiB, which is no page of Jitsi's".to_owned();
-            return Err(NoPage::Wrong { status: Some(head.status), why });
+            return Err(endless(head.status));
         }
+        // Copied out: a chunk of one byte would keep a whole buffer alive.
         whole.extend_from_slice(&data);
     }
-    Ok((head.status, head.headers, whole.into()))
+    let body = plain(&head.headers, whole).map_err(|error| error.unwrap_or_else(|| endless(head.status)))?;
+    Ok((head.status, head.headers, body.into()))
+}
+
+fn endless(status: StatusCode) -> NoPage {
+    let why = format!("does not end within {} MiB, which is no page of Jitsi's", BODY >> 20);
+    NoPage::Wrong { status: Some(status), why }
+}
+
+/// A body as it was before it was compressed. `Err(None)`: it is too large.
+fn plain(headers: &HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, Option<NoPage>> {
+    let encoding = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
+    let reader: Box<dyn Read + '_> = match encoding.as_deref().map(str::trim) {
+        None | Some("" | "identity") => return Ok(body),
+        Some("gzip" | "x-gzip") => Box::new(MultiGzDecoder::new(body.as_slice())),
+        // As browsers do: with zlib's head, as the standard has it, or without.
+        Some("deflate") if body.first().is_some_and(|first| first & 0x0f == 8) => {
+            Box::new(ZlibDecoder::new(body.as_slice()))
+        }
+        Some("deflate") => Box::new(DeflateDecoder::new(body.as_slice())),
+        Some(other) => {
+            let why = format!("it is compressed with {}, which was not asked for", quoted(other));
+            return Err(Some(NoPage::Blind(garbled(why))));
+        }
+    };
+    let mut whole = Vec::new();
+    let limit = u64::try_from(BODY).unwrap_or(u64::MAX);
+    match reader.take(limit + 1).read_to_end(&mut whole) {
+        Ok(length) if length > BODY => Err(None),
+        Ok(_) => Ok(whole),
+        Err(_) => Err(Some(silent("is compressed, and its compression is damaged"))),
+    }
 }
 
 /// What an HTTP error says about the other side.
@@ -256,27 +289,25 @@ pub(super) fn is_app(text: &str) -> bool {
     is_html(text) && text.contains("lib-jitsi-meet") && text.contains("app.bundle")
 }
 
-/// What is wrong with `config.js`: docker-jitsi-meet assigns its hosts one by one, `config.hosts.domain = …`.
-fn config(answer: &Answer) -> Option<String> {
-    script(answer, "assigns no config.hosts: it is not the configuration of a Jitsi Meet", |text| {
-        text.lines().filter_map(|line| line.trim_start().strip_prefix("config.hosts")).any(|rest| {
-            let rest = rest.trim_start_matches(|c: char| c == '.' || c == '_' || c.is_ascii_alphanumeric());
-            rest.trim_start().strip_prefix('=').is_some_and(|value| !value.starts_with('='))
-        })
+/// What is wrong with `config.js`. What cannot be told without running it is not wrong.
+fn config(answer: &Answer, site: &Site) -> Option<String> {
+    not_script(answer).or_else(|| match config_js::read(&answer.script(), site) {
+        Err(error) if !error.is_undecided() => Some(format!("{error}: it is not the configuration of a Jitsi Meet")),
+        Ok(_) | Err(_) => None,
     })
 }
 
 /// What is wrong with `external_api.js`.
 fn api(answer: &Answer) -> Option<String> {
-    script(answer, "defines no JitsiMeetExternalAPI", |text| text.contains("JitsiMeetExternalAPI"))
+    let defines = || answer.script().contains("JitsiMeetExternalAPI");
+    not_script(answer).or_else(|| (!defines()).then(|| "defines no JitsiMeetExternalAPI".to_owned()))
 }
 
-fn script(answer: &Answer, otherwise: &str, is: fn(&str) -> bool) -> Option<String> {
-    refused(answer, BEHIND).or_else(|| match answer.text() {
-        None => Some(NOT_TEXT.into()),
-        Some(text) if is_html(text) => Some(format!("is a web page, where a script should be{}", titled(text))),
-        Some(text) if is(text) => None,
-        Some(_) => Some(otherwise.to_owned()),
+/// Why an answer is not a script at all.
+pub(super) fn not_script(answer: &Answer) -> Option<String> {
+    refused(answer, BEHIND).or_else(|| {
+        let text = answer.script();
+        is_html(&text).then(|| format!("is a web page, where a script should be{}", titled(&text)))
     })
 }
 
@@ -301,8 +332,8 @@ mod tests {
 
     use super::*;
 
-    fn sight() -> Sight {
-        Sight::of("meet.example.org".parse().expect("a host"))
+    fn site() -> Site {
+        Site::of("meet.example.org".parse().expect("a host"))
     }
 
     fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
@@ -329,13 +360,57 @@ mod tests {
 
     #[test]
     fn the_configuration_assigns_hosts() {
-        for good in ["config.hosts.domain = 'meet.jitsi';", "var config = {};\n  config.hosts = {};\n"] {
-            assert_eq!(config(&answer(200, good)), None, "{good}");
+        for good in [
+            "config.hosts.domain = 'meet.jitsi'; config.hosts.muc = 'muc.meet.jitsi'",
+            "var config = { hosts: { domain: 'a', muc: 'b' } };",
+            // What only a browser knows is not wrong.
+            "var config = { hosts: { domain: beta() ? 'a' : 'c', muc: 'b' } };",
+        ] {
+            assert_eq!(config(&answer(200, good), &site()), None, "{good}");
         }
         for bad in ["", APP, "// config.hosts.domain = 'x';", "if (config.hosts == 1) {}", "config.hostsname", "var a;"]
         {
-            assert!(config(&answer(200, bad)).is_some(), "{bad}");
+            assert!(config(&answer(200, bad), &site()).is_some(), "{bad}");
         }
+        let wrong = config(&answer(200, "var a;"), &site());
+        assert_eq!(
+            wrong.as_deref(),
+            Some("assigns no config.hosts.domain: it is not the configuration of a Jitsi Meet")
+        );
+    }
+
+    #[test]
+    fn bodies_are_read_as_they_were_before_they_were_compressed() {
+        use std::io::Write;
+
+        use flate2::Compression;
+        use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+        let text = b"var config = {};".as_slice();
+        let under = |encoding: &str, body: &[u8]| {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, encoding.parse().expect("a value"))]);
+            plain(&headers, body.to_vec())
+        };
+        macro_rules! packed {
+            ($encoder:ident, $body:expr) => {{
+                let mut encoder = $encoder::new(Vec::new(), Compression::default());
+                encoder.write_all($body).expect("memory");
+                encoder.finish().expect("memory")
+            }};
+        }
+        for (encoding, body) in [
+            ("identity", text.to_vec()),
+            ("gzip", packed!(GzEncoder, text)),
+            ("X-GZIP", packed!(GzEncoder, text)),
+            ("deflate", packed!(ZlibEncoder, text)),
+            ("deflate", packed!(DeflateEncoder, text)),
+        ] {
+            assert_eq!(under(encoding, &body), Ok(text.to_vec()), "{encoding}");
+        }
+        assert!(matches!(under("br", text), Err(Some(NoPage::Blind(_)))));
+        assert!(matches!(under("gzip", text), Err(Some(NoPage::Wrong { .. }))));
+        let bomb = packed!(GzEncoder, &vec![b' '; 8 * BODY]);
+        assert!(bomb.len() < BODY / 50);
+        assert_eq!(under("gzip", &bomb), Err(None), "it ends at the limit");
     }
 
     #[test]
@@ -347,8 +422,8 @@ mod tests {
 
     #[test]
     fn redirects_stay_on_the_host() {
-        let sight = sight();
-        let go = |to| onward(&sight, "/a/b?c", to);
+        let site = site();
+        let go = |to| onward(&site, "/a/b?c", to);
         for (to, path) in [
             ("/", "/"),
             ("/x?y=1#z", "/x?y=1"),
@@ -380,8 +455,7 @@ mod tests {
         #[test]
         fn any_page_is_judged(status in 100u16..1000, body in proptest::collection::vec(any::<u8>(), 0..300)) {
             let answer = answer(status, body);
-            for judge in [index, config, api] {
-                let wrong = judge(&answer);
+            for wrong in [index(&answer), config(&answer, &site()), api(&answer)] {
                 prop_assert!(status == 200 || wrong.is_some());
             }
         }
@@ -394,7 +468,7 @@ mod tests {
 
         #[test]
         fn any_redirect_stays_or_is_refused(to in "\\PC{0,60}", scheme in "(https:|http:|//|/|)") {
-            if let Ok(path) = onward(&sight(), "/", &format!("{scheme}{to}")) {
+            if let Ok(path) = onward(&site(), "/", &format!("{scheme}{to}")) {
                 prop_assert!(path.starts_with('/'));
             }
         }

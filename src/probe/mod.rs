@@ -6,22 +6,23 @@ pub mod https;
 pub mod media;
 pub mod meeting;
 pub mod signalling;
+pub mod site;
 pub mod stun;
 pub mod tls;
+pub mod wire;
 pub mod xmpp;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::domain::name::Host;
+use self::site::Site;
 use crate::domain::observed::{Blindness, Unreadable};
+use crate::domain::text::shortened;
 
 /// What the probes look at, and through which name servers.
 #[derive(Clone, Debug)]
 pub struct Sight {
-    pub host: Host,
-    /// 443 but for tests on a machine where that is not free.
-    pub https_port: u16,
+    pub site: Site,
     /// `[dns] servers`: instead of the system's resolver.
     pub dns_servers: Vec<SocketAddr>,
     /// The port of the zone's own name servers: 53 but for tests.
@@ -34,17 +35,9 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Looks at a host the way a browser does.
-    pub fn of(host: Host) -> Self {
-        Self {
-            host,
-            https_port: 443,
-            dns_servers: Vec::new(),
-            dns_port: 53,
-            limits: Limits::default(),
-            token: None,
-            load: None,
-        }
+    /// Looks at a deployment the way a browser does.
+    pub fn of(site: Site) -> Self {
+        Self { site, dns_servers: Vec::new(), dns_port: 53, limits: Limits::default(), token: None, load: None }
     }
 }
 
@@ -68,14 +61,9 @@ impl Default for Limits {
 /// The longest text of the other side that is repeated to the user.
 const QUOTE: usize = 120;
 
-/// Words of the other side, safe to repeat on a terminal: short, and without control characters.
+/// Words of the other side: short, and nothing but words.
 fn quoted(words: &str) -> String {
-    let mut safe: String = words.chars().filter(|c| !c.is_control()).take(QUOTE + 1).collect();
-    if let Some((end, _)) = safe.char_indices().nth(QUOTE) {
-        safe.truncate(end);
-        safe.push('…');
-    }
-    safe
+    shortened(words.trim(), QUOTE)
 }
 
 fn unreachable(why: impl Into<String>) -> Unreadable {
@@ -96,7 +84,7 @@ mod tests {
 
     #[test]
     fn quotes_are_short_and_tame() {
-        assert_eq!(quoted("CN=meet\u{1b}[31m.example.org\r\n"), "CN=meet[31m.example.org");
+        assert_eq!(quoted("CN=meet\u{1b}[31m.example.org\r\n"), "CN=meet.example.org");
         assert_eq!(quoted(&"é".repeat(QUOTE)).chars().count(), QUOTE);
         assert_eq!(quoted(&"é".repeat(9000)).chars().count(), QUOTE + 1);
     }

@@ -1,20 +1,14 @@
 //! Signalling before any XMPP: whether Prosody is there, behind the web container.
 
-use std::net::SocketAddr;
-
-use super::Sight;
 use super::https::{Answer, is_app, page, refused, titled};
+use super::wire::Door;
 use crate::domain::observed::{Reading, Signalling, Unreadable};
-use crate::world::Net;
 
 /// Asks Prosody's two doors for the pages that it shows to browsers there.
 ///
 /// Nothing follows from a 200 alone: nginx answers any unknown path with the application's page.
-pub async fn preflight(net: &dyn Net, sight: &Sight, address: SocketAddr) -> Reading<Signalling> {
-    let (bosh, websocket) = tokio::join!(
-        page(net, sight, address, "/http-bind", bosh),
-        page(net, sight, address, "/xmpp-websocket", websocket)
-    );
+pub async fn preflight(door: &Door<'_>) -> Reading<Signalling> {
+    let (bosh, websocket) = tokio::join!(page(door, "http-bind", bosh), page(door, "xmpp-websocket", websocket));
     let signalling = || Ok::<_, Unreadable>(Some(Signalling { bosh: bosh?, websocket: websocket? }));
     signalling().into()
 }

@@ -1,186 +1,39 @@
 //! TLS: what a server shows, also when it is not to be trusted.
 
-use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, PeerIncompatible, ProtocolVersion,
-    RootCertStore, SignatureScheme,
-};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use rustls::{CertificateError, RootCertStore};
+use tokio::time::Instant;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{Sight, quoted, seconds, unreachable};
-use crate::clock::Clock;
+use super::wire::{Door, NoTls};
+use super::{quoted, unreachable};
 use crate::domain::name::Host;
-use crate::domain::observed::{Certificate, Reading, Tls, Unreadable};
-use crate::world::{Duplex, Net, NetError, Trust};
+use crate::domain::observed::{Certificate, Reading, Tls};
+use crate::world::Trust;
 
 /// The most names of a certificate that are repeated.
 const NAMES: usize = 100;
 
-/// Shakes hands with the host at one address, and judges what it shows.
-pub async fn shake(net: &dyn Net, trust: &Trust, clock: &Clock, sight: &Sight, address: SocketAddr) -> Reading<Tls> {
+/// Shakes hands at a door that takes any certificate, and judges what is shown.
+pub async fn shake(door: &Door<'_>) -> Reading<Tls> {
     let start = Instant::now();
-    let shown = match open(net, sight, address).await {
-        Ok(session) => judge(&session.chain, &sight.host, trust, clock.now())
+    let Some(address) = door.addresses.first().map(|ip| SocketAddr::new(*ip, door.site.port)) else {
+        return Reading::Unreadable(unreachable("the name has no address"));
+    };
+    let shown = match door.enter().await {
+        Ok(session) => judge(&session.chain, &door.site.host, door.wire.trust, door.wire.clock.now())
             .map(|certificate| Certificate { version: session.version, ..certificate }),
-        Err(NoTls::Ended(how)) => Err(how),
+        Err(NoTls::Tcp(_, how) | NoTls::Handshake(how)) => Err(how),
         Err(NoTls::Blind(why)) => return Reading::Unreadable(why),
     };
     Reading::Present(Tls { address, shown, took: start.elapsed() })
-}
-
-/// An open TLS connection, to a server of which nothing has been judged yet.
-pub struct Session {
-    pub stream: TlsStream<Box<dyn Duplex>>,
-    /// What the server has shown, its own certificate first.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// Such as `TLSv1.3`.
-    pub version: String,
-}
-
-/// Why there is no TLS connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoTls {
-    /// The fault may be this machine's.
-    Blind(Unreadable),
-    /// How it ended, in a sentence about the other side.
-    Ended(String),
-}
-
-/// Opens a TLS connection to the host at one address, whatever certificate it shows.
-///
-/// The certificate is a finding of its own (`shake`); whoever goes on here wants to know what lies behind it.
-pub async fn open(net: &dyn Net, sight: &Sight, address: SocketAddr) -> Result<Session, NoTls> {
-    let deadline = Instant::now() + sight.limits.whole;
-    let name = ServerName::try_from(sight.host.as_str().to_owned())
-        .map_err(|_| NoTls::Ended(format!("{} is no name for TLS", sight.host)))?;
-    let stream = connect(net, address, sight.limits.connect.min(sight.limits.whole)).await?;
-    let stream = timeout_at(deadline, TlsConnector::from(Arc::new(config())).connect(name, stream))
-        .await
-        .map_err(|_| {
-            let limit = seconds(sight.limits.whole);
-            NoTls::Ended(format!("the connection opens, but the TLS handshake does not end within {limit}"))
-        })?
-        .map_err(|error| NoTls::Ended(ended(&error)))?;
-    let (_, connection) = stream.get_ref();
-    let chain = connection.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
-    let version = version(connection.protocol_version());
-    Ok(Session { stream, chain, version })
-}
-
-async fn connect(net: &dyn Net, address: SocketAddr, limit: Duration) -> Result<Box<dyn Duplex>, NoTls> {
-    let ended = |how: &str| NoTls::Ended(how.to_owned());
-    match timeout(limit, net.tcp(address)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(NetError::Refused)) => Err(ended("the connection is refused")),
-        Ok(Err(NetError::Reset)) => Err(ended("the connection is reset")),
-        Ok(Err(NetError::TimedOut)) => Err(ended("no answer to the connection")),
-        Err(_) => Err(NoTls::Ended(format!("no answer to the connection within {}", seconds(limit)))),
-        Ok(Err(error @ (NetError::NoRoute(_) | NetError::Other(_)))) => {
-            Err(NoTls::Blind(unreachable(format!("{address}: {error}"))))
-        }
-    }
-}
-
-fn config() -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has suites for TLS 1.2 and 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::disabled();
-    config
-}
-
-/// Lets every certificate pass, so that one can report on a bad one. That the server holds the certificate's key is
-/// still checked.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _leaf: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, leaf, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, leaf, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn version(version: Option<ProtocolVersion>) -> String {
-    match version {
-        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".into(),
-        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".into(),
-        other => format!("{other:?}"),
-    }
-}
-
-/// How a handshake ended, in a sentence.
-fn ended(error: &io::Error) -> String {
-    if let Some(error) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-        return misspoken(error);
-    }
-    match error.kind() {
-        ErrorKind::UnexpectedEof => "the other side closes the connection during the TLS handshake".into(),
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-            "the other side resets the connection during the TLS handshake".into()
-        }
-        _ => format!("the TLS handshake breaks off: {}", quoted(&error.to_string())),
-    }
-}
-
-fn misspoken(error: &rustls::Error) -> String {
-    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, PeerIncompatible as Incompatible};
-    match error {
-        Incompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
-        | AlertReceived(AlertDescription::ProtocolVersion) => {
-            "the server speaks only TLS 1.0 or 1.1, which browsers refuse".into()
-        }
-        InvalidMessage(_) => "what answers does not speak TLS (plain HTTP, or another protocol)".into(),
-        AlertReceived(alert) => format!("the server refuses the handshake: {alert:?}"),
-        InvalidCertificate(why) => format!("the server's certificate does not fit its handshake: {why:?}"),
-        other => format!("the TLS handshake fails: {}", quoted(&other.to_string())),
-    }
 }
 
 /// What a chain of certificates is worth to a browser that asks for `host`. Its dates, its names and its issuers are
@@ -276,24 +129,11 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn every_end_of_a_handshake_has_a_sentence() {
-        let of = |error: rustls::Error| ended(&io::Error::new(ErrorKind::InvalidData, error));
-        let old = "the server speaks only TLS 1.0 or 1.1, which browsers refuse";
-        assert_eq!(of(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)), old);
-        assert_eq!(of(PeerIncompatible::ServerDoesNotSupportTls12Or13.into()), old);
-        assert_eq!(
-            of(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)),
-            "the server refuses the handshake: HandshakeFailure"
-        );
-        assert!(of(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)).contains("plain HTTP"));
-        assert!(ended(&ErrorKind::ConnectionReset.into()).contains("resets"));
-        assert!(ended(&ErrorKind::UnexpectedEof.into()).contains("closes"));
-    }
 
     fn certificate() -> Vec<u8> {
         let key = rcgen::KeyPair::generate().expect("a key");

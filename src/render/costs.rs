@@ -1,14 +1,11 @@
 //! What things cost, as pages of text.
 
-use std::fmt::Write as _;
-
-use comfy_table::{Cell, CellAlignment, Row};
-
+use super::shown::{Cell, Grid, Shown};
 use super::style::Page;
-use super::table::bare;
 use super::words::{self, count};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{Ingress, Rest};
+use crate::domain::text::list;
 use crate::event::{Costs, Settled};
 
 /// `$24.63`: a month's sum needs no more than cents.
@@ -16,7 +13,7 @@ fn cents(money: Money) -> String {
     format!("${:.2}", f64::from(money))
 }
 
-pub(super) fn costs(of: &Costs, page: &Page) -> String {
+pub(super) fn costs(of: &Costs, page: &Page) -> Shown {
     let usage = &of.usage;
     let levels = table(
         page,
@@ -48,48 +45,51 @@ pub(super) fn costs(of: &Costs, page: &Page) -> String {
     };
     let meetings = count(usage.sessions, "meeting", "meetings");
     let each = if usage.sessions == 0 { 0.0 } else { f64::from(of.month.total) / f64::from(usage.sessions) };
-    let mut out = format!("What a level costs while it lasts\n\n{levels}\n\n");
-    let _ = write!(out, "The project's first table, without traffic, next to what such months cost\n\n{seed}\n\n");
-    let _ = write!(
-        out,
-        "{meetings} of {} h with {people} people, {rest}, {way}: {:.0} GB out, {} each\n\n{month}\n\n",
+    let head = format!(
+        "{meetings} of {} h with {people} people, {rest}, {way}: {:.0} GB out, {} each",
         usage.meeting_hours,
         of.month.egress_gb,
         cents(each.into())
     );
-    let _ = writeln!(
-        out,
+    let mut out = Shown::default();
+    let first = "The project's first table, without traffic, next to what such months cost";
+    for (head, table) in [("What a level costs while it lasts", levels), (first, seed), (&head, month)] {
+        out += Shown::line(head);
+        out += "\n";
+        out += table;
+        out += "\n";
+    }
+    out += Shown::line(&format!(
         "Rates: {}. Traffic is an upper bound, all cameras on. Not counted: {}.",
         of.rates, of.not_counted
-    );
+    ));
     out
 }
 
-pub(super) fn settled(of: &Settled, page: &Page) -> String {
+pub(super) fn settled(of: &Settled, page: &Page) -> Shown {
     let saved = of.before - of.per_hour;
-    let mut out = format!("{} costs {} an hour and {} a month", of.level, of.per_hour, cents(of.per_month));
-    if saved > Money(0) {
-        let _ = write!(out, "; that saves {saved} an hour");
-    }
-    out.push_str(".\n");
+    let saves = if saved > Money(0) { format!("; that saves {saved} an hour") } else { String::new() };
+    let cost = format!("{} costs {} an hour and {} a month{saves}.", of.level, of.per_hour, cents(of.per_month));
+    let mut out = Shown::line(&words::sentence(&cost));
     if !of.kept.is_empty() {
-        let _ = writeln!(out, "Kept: {}.", of.kept.join(", "));
+        out += Shown::line(&format!("Kept: {}.", list(&of.kept, ", ")));
     }
-    let _ = writeln!(out, "{}.", page.style.commands(&of.back));
-    words::sentence(&out)
+    out += Shown::with_commands(page.style, &format!("{}.", of.back));
+    out += "\n";
+    out
 }
 
-fn table(page: &Page, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = bare(page);
-    table.add_row(Row::from(head.iter().enumerate().map(|(i, text)| cell(i, text)).collect::<Vec<_>>()));
+fn table(page: &Page, head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Shown {
+    let mut grid = Grid::new(page);
+    grid.row(head.iter().enumerate().map(|(i, text)| cell(i, text)));
     for row in rows {
-        table.add_row(Row::from(row.iter().enumerate().map(|(i, text)| cell(i, text)).collect::<Vec<_>>()));
+        grid.row(row.iter().enumerate().map(|(i, text)| cell(i, text)));
     }
-    table.trim_fmt()
+    grid.shown()
 }
 
 /// Words stand to the left, figures to the right.
 fn cell(column: usize, text: &str) -> Cell {
     let cell = Cell::new(text);
-    if column == 0 { cell } else { cell.set_alignment(CellAlignment::Right) }
+    if column == 0 { cell } else { cell.to_the_right() }
 }

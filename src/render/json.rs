@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Out, Render};
+use super::{Out, Render, Shown};
 use crate::event::Stamped;
 
 pub struct Json {
@@ -17,8 +17,8 @@ impl Json {
 
 impl Render for Json {
     fn event(&mut self, event: &Stamped) {
-        if let Ok(line) = serde_json::to_string(event) {
-            self.out.write(&format!("{line}\n"));
+        if let Some(line) = Shown::json(event) {
+            self.out.write(&line);
         }
     }
 

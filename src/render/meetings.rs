@@ -1,36 +1,40 @@
 //! The answers of `probe` and `test-platform` as pages of text.
 
-use comfy_table::{Cell, Row};
-
+use super::shown::{Cell, Grid, Shown};
 use super::style::{Page, Tone};
-use super::table::{bare, fix, hanging};
-use super::words::{self, clean};
+use super::table::bounded;
+use super::words;
 use crate::domain::ladder::{Climb, Climbed, Rung};
 use crate::domain::meeting::Weight;
 use crate::domain::rehearsal::Grade;
+use crate::domain::text::{MOST, and_more};
 use crate::event::{Part, Probe, Rehearsal, Told};
 
 /// Whether a meeting works, level by level.
-pub(super) fn probe(of: &Probe, page: &Page) -> String {
+pub(super) fn probe(of: &Probe, page: &Page) -> Shown {
     let (tone, head) = headline(of);
-    let mut out = format!("{}: {}\n\n", clean(&of.url), page.style.paint(tone, head));
-    let mut table = bare(page);
+    let mut out = Shown::piece(&of.url);
+    out += ": ";
+    out += Shown::toned(page.style, tone, head);
+    out += "\n\n";
+    let mut grid = Grid::new(page);
     for (climbed, warned) in of.levels.iter().map(|level| (level, is_warned(level.level, of))) {
         let (symbol, word, tone) = mark(climbed, warned, of);
-        let marked = tone.of_cell(Cell::new(format!("{symbol} {word}")));
-        table.add_row(Row::from(vec![marked, Cell::new(climbed.level.name()), Cell::new(clean(&climbed.figures))]));
+        let marked = Cell::toned(tone, format!("{symbol} {word}"));
+        grid.row([marked, Cell::new(climbed.level.name()), Cell::new(&climbed.figures)]);
     }
-    fix(&mut table, &[13, 10]);
-    out += &table.trim_fmt();
-    out.push('\n');
-    for told in of.finding.iter().chain(&of.warnings) {
-        out += &finding(told, page);
+    grid.fix(&[13, 10]);
+    out += grid.shown();
+    for told in of.finding.iter().chain(of.warnings.iter().take(MOST)) {
+        out += finding(told, page);
     }
-    let room = if of.proof.room.is_empty() { String::new() } else { format!("room {}, ", clean(&of.proof.room)) };
+    if let Some(more) = of.warnings.len().checked_sub(MOST).filter(|more| *more > 0) {
+        out += "\n";
+        out += Shown::line(&and_more(more));
+    }
+    let room = if of.proof.room.is_empty() { String::new() } else { format!("room {}, ", of.proof.room) };
     out += "\n";
-    out += &room;
-    out += &words::duration(of.proof.took);
-    out.push('\n');
+    out += Shown::line(&format!("{room}{}", words::duration(of.proof.took)));
     out
 }
 
@@ -58,52 +62,60 @@ fn mark(of: &Climbed, warned: bool, probe: &Probe) -> (&'static str, &'static st
     }
 }
 
-fn finding(told: &Told, page: &Page) -> String {
+fn finding(told: &Told, page: &Page) -> Shown {
     let tone = if told.weight == Weight::Failure { Tone::Bad } else { Tone::Warning };
-    let code = page.style.paint(tone, told.finding.code.as_str());
-    let who = told.finding.participant.as_ref().map_or_else(String::new, |who| format!(" (participant {who})"));
-    let mut out = format!("\n{code}{who}\n");
-    out += &hanging("  ", "  ", &words::sentence(told.sentence), page);
+    let mut out = Shown::default();
+    out += "\n";
+    out += Shown::toned(page.style, tone, told.finding.code.as_str());
+    if let Some(who) = &told.finding.participant {
+        out += Shown::piece(&format!(" (participant {who})"));
+    }
+    out += "\n";
+    out += Shown::hanging("  ", "  ", &words::sentence(told.sentence), page);
     let seen = [("saw", told.finding.detail.as_ref()), ("evidence", told.finding.evidence.as_ref())];
     for (label, text) in seen.into_iter().filter_map(|(label, text)| Some((label, text?))) {
-        out += &hanging(&format!("  {label}: "), "    ", text, page);
+        out += Shown::hanging(format!("  {label}: "), "    ", text, page);
     }
-    out + &hanging("  → ", "    ", told.remedy, page)
+    out += Shown::hanging("  → ", "    ", told.remedy, page);
+    out
 }
 
 /// Ten phases, and how the platform was left.
-pub(super) fn rehearsal(of: &Rehearsal, page: &Page) -> String {
-    let mut table = bare(page);
+pub(super) fn rehearsal(of: &Rehearsal, page: &Page) -> Shown {
+    let mut grid = Grid::new(page);
     for part in &of.phases {
         let (symbol, word) = words::grade(&part.grade);
         let tone = tone_of(&part.grade);
         let name = format!("{:>2} {}", part.number, part.phase);
         let took = if part.took.is_zero() { String::new() } else { words::duration(part.took) };
-        table.add_row(Row::from(vec![
-            tone.of_cell(Cell::new(format!("{symbol} {word}"))),
+        grid.row([
+            Cell::toned(tone, format!("{symbol} {word}")),
             Cell::new(name),
             Cell::new(took),
             tone_of_text(&part.grade, &text(part)),
-        ]));
-        for next in &part.next {
-            let next = Tone::Type.of_cell(Cell::new(format!("→ {}", clean(next))));
-            table.add_row(Row::from(vec![Cell::new(""), Cell::new(""), Cell::new(""), next]));
+        ]);
+        for next in bounded(&part.next) {
+            let next = Cell::toned(Tone::Type, format!("→ {next}"));
+            grid.row([Cell::new(""), Cell::new(""), Cell::new(""), next]);
         }
     }
-    fix(&mut table, &[9, 23, 7]);
-    format!("{}\n\n{}", table.trim_fmt(), hanging("", "", &summary(of), page))
+    grid.fix(&[9, 23, 7]);
+    let mut out = grid.shown();
+    out += "\n";
+    out += Shown::hanging("", "", &summary(of), page);
+    out
 }
 
 fn text(part: &Part) -> String {
-    let why = part.grade.why().map(clean);
-    let log = part.log.iter().flat_map(|log| &log.lines).map(|line| format!("│ {}", clean(line)));
-    why.into_iter().chain(part.evidence.iter().map(|line| clean(line))).chain(log).collect::<Vec<_>>().join("\n")
+    let why = part.grade.why().map(str::to_owned);
+    let log = part.log.iter().flat_map(|log| &log.lines).map(|line| format!("│ {line}"));
+    why.into_iter().chain(part.evidence.iter().cloned()).chain(log).collect::<Vec<_>>().join("\n")
 }
 
 fn tone_of_text(grade: &Grade, text: &str) -> Cell {
     match grade {
-        Grade::Bad(_) => Tone::Bad.of_cell(Cell::new(text)),
-        Grade::Skipped(_) => Tone::Dim.of_cell(Cell::new(text)),
+        Grade::Bad(_) => Cell::toned(Tone::Bad, text),
+        Grade::Skipped(_) => Cell::toned(Tone::Dim, text),
         Grade::Good | Grade::Warned(_) | Grade::Unseen(_) => Cell::new(text),
     }
 }

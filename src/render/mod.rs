@@ -6,6 +6,7 @@ mod meetings;
 mod plain;
 mod quiet;
 pub mod report;
+mod shown;
 pub mod style;
 pub mod table;
 mod tty;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub use self::json::Json;
 pub use self::plain::Plain;
 pub use self::quiet::Quiet;
+pub use self::shown::Shown;
 pub use self::style::{Page, Style};
 pub use self::tty::{Screen, Tty};
 use crate::clock::Clock;
@@ -138,13 +140,15 @@ impl Notice {
     }
 
     /// An answer as it is written to stdout. What is made for a program to read stays as it is.
-    fn answer(&mut self, event: &Stamped, answer: &Answer, page: &Page) -> String {
+    fn answer(&mut self, event: &Stamped, answer: &Answer, page: &Page) -> Shown {
         let text = table::answer(answer, event.at, page);
         if !event.sandbox || matches!(answer, Answer::Text { .. }) {
             return text;
         }
         self.due = false;
-        format!("{}\n{text}", words::SANDBOX)
+        let mut noted = Shown::line(words::SANDBOX);
+        noted += text;
+        noted
     }
 }
 
@@ -159,7 +163,7 @@ impl Out {
         Self { to: Box::new(to), lost: None }
     }
 
-    fn write(&mut self, text: &str) {
+    fn write(&mut self, text: &Shown) {
         if self.lost.is_none() {
             self.lost = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()).err();
         }

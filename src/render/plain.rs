@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Notice, Out, Page, Render, table, words};
+use super::{Notice, Out, Page, Render, Shown, table, words};
 use crate::clock::Clock;
 use crate::domain::condition::Condition;
 use crate::domain::observed::between;
@@ -37,21 +37,21 @@ impl Plain {
     }
 
     /// All talk passes here.
-    fn talk(&mut self, text: &str) {
+    fn talk(&mut self, text: &Shown) {
         if let Some(line) = self.notice.before_talk() {
-            self.err.write(&format!("{line}\n"));
+            self.err.write(&Shown::line(line));
         }
         self.err.write(text);
     }
 
     fn line(&mut self, at: Timestamp, text: &str) {
-        self.talk(&format!("{} {text}\n", words::stamp(at)));
+        self.talk(&Shown::line(&format!("{} {text}", words::stamp(at))));
     }
 
     /// What is said before there is a plan is said at once, and needs no time.
     fn remark(&mut self, at: Timestamp, text: &str) {
         match &self.plan {
-            None => self.talk(&format!("{text}\n")),
+            None => self.talk(&Shown::line(text)),
             Some(_) => self.line(at, text),
         }
     }
@@ -65,7 +65,7 @@ impl Plain {
             }
             Event::StepProgress { note, .. } => {
                 if let Some(waiting) = &mut self.waiting {
-                    waiting.note = Some(words::clean(note));
+                    waiting.note = Some(note.clone());
                 }
             }
             Event::StepFinished { .. } | Event::StepFailed { .. } => self.waiting = None,
@@ -112,16 +112,18 @@ impl Render for Plain {
                 let ended = words::ended(*outcome, self.plan.as_ref(), between(self.begun, event.at));
                 match ended {
                     Some(text) => self.line(event.at, &text),
-                    None => self.talk(""),
+                    None => self.talk(&Shown::default()),
                 }
             }
             other => {
-                let remark = matches!(other, Event::Warning { .. } | Event::Note { .. });
                 if let Some(text) = words::event(other) {
-                    if remark {
-                        self.remark(event.at, &text);
-                    } else {
-                        self.line(event.at, &text);
+                    match other {
+                        Event::Warning { .. } | Event::Note { .. } => self.remark(event.at, &text),
+                        // What is asked for is shown in full, one thing a line.
+                        Event::ChangesPlanned { .. } | Event::Question { .. } => {
+                            self.talk(&Shown::block(&format!("{} {text}", words::stamp(event.at))));
+                        }
+                        _ => self.line(event.at, &text),
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Notice, Out, Page, Render, table};
+use super::{Notice, Out, Page, Render, Shown, table};
 use crate::event::{Event, Stamped};
 
 pub struct Quiet {
@@ -22,7 +22,7 @@ impl Quiet {
 impl Quiet {
     fn notify(&mut self) {
         if let Some(line) = self.notice.before_talk() {
-            self.err.write(&format!("{line}\n"));
+            self.err.write(&Shown::line(line));
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::condition::Verdict;
 use crate::domain::ladder::Climb;
 use crate::domain::meeting::{Flow, Weight};
 use crate::domain::rehearsal::{Grade, Phase};
+use crate::domain::text::{MOST, and_more, lines};
 use crate::event::{Judged, Part, Probe, Rehearsal, Told};
 
 const STYLE: &str = include_str!("report.css");
@@ -54,7 +55,7 @@ pub fn page(of: &Rehearsal) -> String {
 /// Text that no browser takes for markup.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in words::clean(text).chars() {
+    for c in lines(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
@@ -124,7 +125,7 @@ fn findings(of: &Rehearsal, out: &mut String) {
         let _ = writeln!(out, "<h3>{} {}. {}</h3>", badge(&part.grade), part.number, escape(part.phase.name()));
         let _ = writeln!(out, "<p>{}</p>", prose(part.grade.why().unwrap_or_default()));
         let told = part.probe.iter().flat_map(|probe| probe.finding.iter().chain(&probe.warnings));
-        told.for_each(|told| code(told, out));
+        told.take(MOST).for_each(|told| code(told, out));
         if let Some(log) = part.log.as_ref().filter(|log| !log.lines.is_empty()) {
             let lines: Vec<String> = log.lines.iter().map(|line| escape(line)).collect();
             let container = escape(&log.container);
@@ -154,7 +155,8 @@ fn list(class: &str, texts: &[String], out: &mut String) {
         return;
     }
     let _ = writeln!(out, "<ul class=\"{class}\">");
-    for text in texts {
+    let more = texts.len().checked_sub(MOST).filter(|more| *more > 0).map(and_more);
+    for text in texts.iter().take(MOST).chain(more.as_ref()) {
         let _ = writeln!(out, "<li>{}</li>", prose(text));
     }
     *out += "</ul>\n";
@@ -284,6 +286,7 @@ mod tests {
     #[test]
     fn nothing_from_outside_is_markup() {
         assert_eq!(escape("<b a=\"1\" c='2'>&amp;\u{1b}[31m"), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;");
+        assert_eq!(escape("a\u{202e}b\u{2028}c"), "ab c");
         assert_eq!(prose("run `a <b>` now"), "run <code>a &lt;b&gt;</code> now");
         assert_eq!(prose("odd ` one"), "odd ` one");
     }

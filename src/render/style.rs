@@ -30,7 +30,7 @@ pub struct Page {
 }
 
 impl Style {
-    pub fn paint(self, tone: Tone, text: &str) -> String {
+    pub(super) fn paint(self, tone: Tone, text: &str) -> String {
         match (self, tone) {
             (Self::Plain, _) => text.to_owned(),
             (Self::Colour, Tone::Good) => text.green().to_string(),
@@ -43,7 +43,7 @@ impl Style {
     }
 
     /// Colours what stands in backticks.
-    pub fn commands(self, text: &str) -> String {
+    pub(super) fn commands(self, text: &str) -> String {
         let parts = text.split('`').enumerate();
         let painted = parts.map(|(i, part)| if i % 2 == 1 { self.paint(Tone::Type, part) } else { part.to_owned() });
         painted.collect::<Vec<_>>().join("`")
@@ -52,7 +52,7 @@ impl Style {
 
 impl Tone {
     /// The same tone for the cells of a table.
-    pub fn of_cell(self, cell: comfy_table::Cell) -> comfy_table::Cell {
+    pub(super) fn of_cell(self, cell: comfy_table::Cell) -> comfy_table::Cell {
         use comfy_table::{Attribute, Color};
         match self {
             Self::Good => cell.fg(Color::DarkGreen),

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table, Width};
 use jiff::{SignedDuration, Timestamp};
 
-use super::style::{Page, Style, Tone, wrap};
-use super::words::{self, clean};
+use super::shown::{Cell, Grid, Shown};
+use super::style::{Page, Tone};
+use super::words;
 use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
 use crate::domain::cost::Cost;
@@ -16,11 +15,12 @@ use crate::domain::observed::between;
 use crate::domain::observed::{Blindness, Container, Health as Condition, Target, TargetGroup, TargetState, Task};
 use crate::domain::price;
 use crate::domain::status::{People, Status, Unread};
+use crate::domain::text::{MOST, and_more, list};
 use crate::error::Failure;
 use crate::event::{Answer, Health, Judged, Setting, Story, Why};
 
 /// An answer, ending with a newline.
-pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
+pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> Shown {
     match answer {
         Answer::Status(of) => status(of, now, page),
         Answer::Health(of) => health(of, page),
@@ -31,15 +31,18 @@ pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> String {
         Answer::Costs(of) => super::costs::costs(of, page),
         Answer::Config { settings: of, origins } => settings(of, *origins, page),
         Answer::Stories { stories: of } => stories(of, page),
-        Answer::Text { text } if text.ends_with('\n') => text.clone(),
-        Answer::Text { text } => format!("{text}\n"),
+        Answer::Text { text } => Shown::made(text),
     }
 }
 
 /// Where the platform stands, on one screen.
-pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
-    let standing = page.style.paint(tone_of(&of.standing), of.standing.name());
-    let mut out = format!("{}: {standing}\n{}\n\n", clean(&of.platform), clean(&of.url));
+pub fn status(of: &Status, now: Timestamp, page: &Page) -> Shown {
+    let mut out = Shown::piece(&of.platform);
+    out += ": ";
+    out += Shown::toned(page.style, tone_of(&of.standing), of.standing.name());
+    out += "\n";
+    out += Shown::line(&of.url);
+    out += "\n";
     let mut rows = vec![];
     let mut row = |name: &str, text: String| rows.push((name.to_owned(), None, text));
     match &of.standing {
@@ -56,7 +59,7 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
         | Standing::Destroyed => {}
         Standing::NoSuchPlatform(nowhere) => {
             row("", format!("There is {nowhere}."));
-            nowhere.theirs.iter().chain(&nowhere.answers).for_each(|detail| row("", words::sentence(&clean(detail))));
+            nowhere.theirs.iter().chain(&nowhere.answers).for_each(|detail| row("", words::sentence(detail)));
             row("Next", "check name, region and account: `meetctl config show --origin`".into());
             row("", "if it is still to be made: `meetctl deploy`".into());
         }
@@ -77,13 +80,19 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> String {
             _ => None,
         };
     }
-    out += &two_columns(&rows, page);
+    out += two_columns(&rows, page);
     // Below the table, where an ARN can be copied in one piece.
     if !of.strays.is_empty() {
-        let _ = writeln!(out, "\n{}", page.style.paint(Tone::Warning, "Also costs, with this project's tag"));
+        out += "\n";
+        out += Shown::toned(page.style, Tone::Warning, "Also costs, with this project's tag");
+        out += "\n";
     }
-    for stray in &of.strays {
-        let _ = writeln!(out, "  {}\n  {}", clean(&stray.what), clean(&stray.arn));
+    for stray in of.strays.iter().take(MOST) {
+        out += Shown::line(&format!("  {}", stray.what));
+        out += Shown::line(&format!("  {}", stray.arn));
+    }
+    if let Some(more) = of.strays.len().checked_sub(MOST).filter(|more| *more > 0) {
+        out += Shown::line(&format!("  {}", and_more(more)));
     }
     out
 }
@@ -94,7 +103,7 @@ fn platform(of: &Status, cost: &Cost, now: Timestamp, row: &mut impl FnMut(&str,
         row("Since", format!("{} ({} ago)", words::minute(at), words::duration(between(at, now))));
     }
     if let Some(by) = &of.started_by {
-        row("Started by", clean(by));
+        row("Started by", by.clone());
     }
     row("People", people(&of.people));
     if let Some(task) = &of.task {
@@ -110,8 +119,10 @@ fn platform(of: &Status, cost: &Cost, now: Timestamp, row: &mut impl FnMut(&str,
     row("DNS", judged(&of.dns, of.addresses.as_ref().filter(|a| !a.is_empty()).map(|a| addresses(a))));
     row("Certificate", certificate(of, now));
     row("Cost", words::cost(cost));
-    for item in &cost.items {
-        row("", format!("{}  {}", words::dollars(item.per_hour), item.what));
+    let items = cost.items.iter().map(|item| format!("{}  {}", words::dollars(item.per_hour), item.what));
+    let items = items.collect::<Vec<_>>().join("\n");
+    if !items.is_empty() {
+        row("", items);
     }
     row("", format!("not counted: {}; rates: {}", cost.not_counted, price::RATES));
 }
@@ -125,7 +136,7 @@ fn unread(of: &[Unread]) -> Vec<String> {
             None => reasons.push((&one.why, vec![one.what])),
         }
     }
-    reasons.into_iter().map(|(why, what)| format!("{}: {}", what.join(", "), clean(why))).collect()
+    reasons.into_iter().map(|(why, what)| format!("{}: {why}", what.join(", "))).collect()
 }
 
 fn tone_of(standing: &Standing) -> Tone {
@@ -152,7 +163,7 @@ fn certificate_tone(of: &Status, now: Timestamp) -> Option<Tone> {
 }
 
 fn lines(of: &[String]) -> String {
-    of.iter().map(|line| clean(line)).collect::<Vec<_>>().join("\n")
+    of.join("\n")
 }
 
 fn people(of: &People) -> String {
@@ -162,14 +173,14 @@ fn people(of: &People) -> String {
             let rooms = words::count(*conferences, "room", "rooms");
             format!("{} in {rooms}", words::count(*participants, "person", "people"))
         }
-        People::Unknown { why } => format!("unknown: {}", clean(why)),
+        People::Unknown { why } => format!("unknown: {why}"),
         People::NobodyCounts => "nobody counts them ([occupancy] source = \"none\")".into(),
     }
 }
 
 fn task_line(task: &Task) -> String {
     let size = format!("{} vCPU, {} GB", of_1024(task.cpu), of_1024(task.memory));
-    format!("{} {}, {}, {size}", task.id, clean(&task.last_status), condition(task.health))
+    format!("{} {}, {}, {size}", task.id, task.last_status, condition(task.health))
 }
 
 fn of_1024(units: u32) -> String {
@@ -187,20 +198,20 @@ fn condition(of: Condition) -> &'static str {
 }
 
 fn container(of: &Container) -> String {
-    let mut line = format!("{}: {}, {}", clean(&of.name), clean(&of.last_status), condition(of.health));
+    let mut line = format!("{}: {}, {}", of.name, of.last_status, condition(of.health));
     if let Some(code) = of.exit_code {
         let _ = write!(line, ", exit code {code}");
     }
     if let Some(reason) = &of.reason {
-        let _ = write!(line, ": {}", clean(reason));
+        let _ = write!(line, ": {reason}");
     }
     line
 }
 
 fn targets(of: &TargetGroup) -> String {
     let each: Vec<String> = of.targets.iter().map(target).collect();
-    let each = if each.is_empty() { "no target".to_owned() } else { each.join(", ") };
-    format!("{}:{}: {each}", clean(&of.container), of.port)
+    let each = if each.is_empty() { "no target".to_owned() } else { list(each, ", ") };
+    format!("{}:{}: {each}", of.container, of.port)
 }
 
 fn target(of: &Target) -> String {
@@ -212,8 +223,8 @@ fn target(of: &Target) -> String {
         TargetState::Draining => "draining",
         TargetState::Unavailable => "unavailable",
     };
-    let reason = of.reason.as_ref().map_or(String::new(), |r| format!(" ({})", clean(r)));
-    format!("{} {state}{reason}", clean(&of.address))
+    let reason = of.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
+    format!("{} {state}{reason}", of.address)
 }
 
 /// The days left; the warning that they are few would only repeat them.
@@ -251,24 +262,26 @@ fn days_left(until: Timestamp, now: Timestamp) -> String {
 }
 
 /// Every condition with its evidence, and a remedy below those that do not hold.
-pub fn health(of: &Health, page: &Page) -> String {
-    let mut table = bare(page);
+pub fn health(of: &Health, page: &Page) -> Shown {
+    let mut grid = Grid::new(page);
     for one in &of.judged {
         let (symbol, word, tone) = mark(&one.verdict);
         let name = Cell::new(one.condition.name());
-        let marked = tone.of_cell(Cell::new(format!("{symbol} {word}")));
-        table.add_row(Row::from(vec![marked, name, tone_of_text(&one.verdict, finding(one))]));
-        for next in &one.next {
-            let next = Tone::Type.of_cell(Cell::new(format!("→ {}", clean(next))));
-            table.add_row(Row::from(vec![Cell::new(""), Cell::new(""), next]));
+        let marked = Cell::toned(tone, format!("{symbol} {word}"));
+        grid.row([marked, name, tone_of_text(&one.verdict, &finding(one))]);
+        for next in bounded(&one.next) {
+            grid.row([Cell::new(""), Cell::new(""), Cell::toned(Tone::Type, format!("→ {next}"))]);
         }
     }
-    fix(&mut table, &[11, 14]);
-    format!("{}\n\n{}", table.trim_fmt(), hanging("", "", &summary(of), page))
+    grid.fix(&[11, 14]);
+    let mut out = grid.shown();
+    out += "\n";
+    out += Shown::hanging("", "", &summary(of), page);
+    out
 }
 
 fn finding(one: &Judged) -> String {
-    let evidence = clean(&one.evidence);
+    let evidence = one.evidence.clone();
     match words::why(&one.verdict) {
         None if evidence.is_empty() => one.sentence.clone(),
         None => evidence,
@@ -277,9 +290,9 @@ fn finding(one: &Judged) -> String {
     }
 }
 
-fn tone_of_text(verdict: &Verdict, text: String) -> Cell {
+fn tone_of_text(verdict: &Verdict, text: &str) -> Cell {
     match verdict {
-        Verdict::Fails(_) => Tone::Bad.of_cell(Cell::new(text)),
+        Verdict::Fails(_) => Cell::toned(Tone::Bad, text),
         Verdict::Holds | Verdict::Warns(_) | Verdict::Waits(_) | Verdict::Unseen(_) => Cell::new(text),
     }
 }
@@ -313,40 +326,41 @@ fn summary(of: &Health) -> String {
 }
 
 /// The root cause of the last failed start.
-pub fn why(of: &Why, page: &Page) -> String {
-    let mut out = String::new();
+pub fn why(of: &Why, page: &Page) -> Shown {
+    let mut out = Shown::default();
     let mut rows = Vec::new();
     let mut row = |name: &str, text: String| rows.push((name.to_owned(), None, text));
     if let Some(cause) = &of.cause {
-        let what = words::sentence(&clean(&cause.what));
+        let what = words::sentence(&cause.what);
         let tone = if cause.certain { Tone::Bad } else { Tone::Warning };
-        let _ = write!(out, "{}\n\n", page.style.paint(tone, &format!("{what}.")));
-        row("AWS says", clean(&cause.evidence));
+        out += Shown::toned(page.style, tone, &format!("{what}."));
+        out += "\n\n";
+        row("AWS says", cause.evidence.clone());
         row("When", words::instant(cause.at));
         if let Some(task) = &cause.task {
             row("Task", task.to_string());
         }
         if let Some(container) = &cause.container {
-            row("Container", clean(container));
+            row("Container", container.clone());
         }
     }
     if let Some(deployment) = &of.deployment {
-        row("Start", clean(deployment));
+        row("Start", deployment.clone());
     }
     if let Some(note) = &of.note {
-        row("Note", clean(note));
+        row("Note", note.clone());
     }
-    out += &two_columns(&rows, page);
+    out += two_columns(&rows, page);
     if let Some(tail) = of.log.as_ref().filter(|l| !l.lines.is_empty()) {
-        let _ = write!(out, "\nThe last {} of `{}`:\n\n", last_lines(tail), clean(&tail.container));
-        for line in &tail.lines {
-            let _ = writeln!(out, "  {}", page.style.paint(Tone::Dim, &format!("│ {}", clean(line))));
-        }
+        out += "\n";
+        out += Shown::line(&format!("The last {} of `{}`:", last_lines(tail), tail.container));
+        out += "\n";
+        out += log("  ", tail, page);
     }
     if let Some(cause) = of.cause.as_ref().filter(|c| !c.next.is_empty()) {
-        out.push('\n');
-        for next in &cause.next {
-            out += &hanging("  → ", "    ", &words::sentence(next), page);
+        out += "\n";
+        for next in bounded(&cause.next) {
+            out += Shown::hanging("  → ", "    ", &words::sentence(&next), page);
         }
     }
     out
@@ -356,97 +370,86 @@ fn last_lines(tail: &LogTail) -> String {
     words::count(tail.lines.len() as u64, "line", "lines")
 }
 
-fn settings(of: &[Setting], origins: bool, page: &Page) -> String {
-    let mut table = bare(page);
+fn settings(of: &[Setting], origins: bool, page: &Page) -> Shown {
+    let mut grid = Grid::new(page);
     for setting in of {
         let (value, origin) = match &setting.value {
-            Some(value) => (Cell::new(clean(value)), clean(&setting.origin)),
-            None => (Tone::Dim.of_cell(Cell::new("(not set)")), String::new()),
+            Some(value) => (Cell::new(value), setting.origin.as_str()),
+            None => (Cell::toned(Tone::Dim, "(not set)"), ""),
         };
-        let mut cells = vec![Cell::new(&setting.key), value];
-        cells.extend(origins.then(|| Tone::Dim.of_cell(Cell::new(origin))));
-        table.add_row(Row::from(cells));
+        let origin = origins.then(|| Cell::toned(Tone::Dim, origin));
+        grid.row([Cell::new(&setting.key), value].into_iter().chain(origin));
     }
-    fix(&mut table, &[]);
-    format!("{}\n", table.trim_fmt())
+    grid.fix(&[]);
+    grid.shown()
 }
 
-fn stories(of: &[Story], page: &Page) -> String {
-    let mut table = bare(page);
+fn stories(of: &[Story], page: &Page) -> Shown {
+    let mut grid = Grid::new(page);
     for story in of {
-        table.add_row(Row::from(vec![Tone::Type.of_cell(Cell::new(story.name)), Cell::new(story.about)]));
+        grid.row([Cell::toned(Tone::Type, story.name), Cell::new(story.about)]);
     }
     let longest = of.iter().map(|s| s.name.len()).max().unwrap_or_default();
-    fix(&mut table, &[longest]);
+    grid.fix(&[longest]);
     let how = "Play one: `meetctl --sandbox=STORY up`; go on with it: `meetctl --sandbox status`";
-    format!("{}\n\n{}", table.trim_fmt(), hanging("", "", how, page))
-}
-
-/// A table without lines.
-pub(super) fn bare(page: &Page) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(page.width).unwrap_or(u16::MAX));
-    match page.style {
-        Style::Colour => table.enforce_styling(),
-        Style::Plain => table.force_no_tty(),
-    };
-    table
-}
-
-/// Gives the first columns their widths, and the last one what is left.
-pub(super) fn fix(table: &mut Table, widths: &[usize]) {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for (column, width) in table.column_iter_mut().zip(widths) {
-        let width = u16::try_from(width + 2).unwrap_or(u16::MAX);
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
-    }
+    let mut out = grid.shown();
+    out += "\n";
+    out += Shown::hanging("", "", how, page);
+    out
 }
 
 /// Names on the left, texts on the right.
-fn two_columns(rows: &[(String, Option<Tone>, String)], page: &Page) -> String {
+fn two_columns(rows: &[(String, Option<Tone>, String)], page: &Page) -> Shown {
     if rows.is_empty() {
-        return String::new();
+        return Shown::default();
     }
-    let mut table = bare(page);
+    let mut grid = Grid::new(page);
     for (name, tone, text) in rows {
-        let cell = Cell::new(text);
-        let cell = tone.map_or_else(|| Cell::new(text), |tone| tone.of_cell(cell));
-        table.add_row(Row::from(vec![Cell::new(name), cell]));
+        grid.row([Cell::new(name), tone.map_or_else(|| Cell::new(text), |tone| Cell::toned(tone, text))]);
     }
     let longest = rows.iter().map(|(name, _, _)| name.chars().count()).max().unwrap_or_default();
-    fix(&mut table, &[longest]);
-    format!("{}\n", table.trim_fmt())
+    grid.fix(&[longest]);
+    grid.shown()
 }
 
 /// Why a job could not be done, and what to do next.
-pub fn failure(of: &Failure, page: &Page) -> String {
-    let mut out = hanging(&page.style.paint(Tone::Bad, "error: "), "       ", &of.what, page);
-    out += &part("because", &of.why, page);
+pub fn failure(of: &Failure, page: &Page) -> Shown {
+    let mut out = Shown::hanging((Tone::Bad, "error: "), "       ", &of.what, page);
+    out += part("because", &of.why, page);
     if let Some(tail) = of.log.as_ref().filter(|l| !l.lines.is_empty()) {
-        out += &part("log", &[format!("the last {} of `{}`", last_lines(tail), tail.container)], page);
-        for line in &tail.lines {
-            let line = page.style.paint(Tone::Dim, &format!("│ {}", clean(line)));
-            let _ = writeln!(out, "{:LABEL$}{line}", "");
-        }
+        out += part("log", &[format!("the last {} of `{}`", last_lines(tail), tail.container)], page);
+        out += log("           ", tail, page);
     }
-    out + &part("next", &of.next, page)
+    out += part("next", &of.next, page);
+    out
 }
 
 /// The columns before a part of a failure.
 const LABEL: usize = 11;
 
-fn part(label: &str, texts: &[String], page: &Page) -> String {
+fn part(label: &str, texts: &[String], page: &Page) -> Shown {
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
     let rest = " ".repeat(LABEL);
-    labels.zip(texts).map(|(label, text)| hanging(&format!("  {label:<9}"), &rest, text, page)).collect()
+    let mut out = Shown::default();
+    for (label, text) in labels.zip(bounded(texts)) {
+        out += Shown::hanging(format!("  {label:<9}"), &rest, &text, page);
+    }
+    out
 }
 
-/// A text that goes on below its own beginning.
-pub(super) fn hanging(first: &str, rest: &str, text: &str, page: &Page) -> String {
-    let room = page.width.saturating_sub(rest.chars().count()).max(20);
-    let lines = wrap(&clean(text), room).join(&format!("\n{rest}"));
-    format!("{first}{}\n", page.style.commands(&lines))
+/// The first of many, and how many more there are.
+pub(super) fn bounded(texts: &[String]) -> Vec<String> {
+    let more = texts.len().saturating_sub(MOST);
+    texts.iter().take(MOST).cloned().chain((more > 0).then(|| and_more(more))).collect()
+}
+
+/// What a container has logged, each line by itself.
+fn log(before: &'static str, tail: &LogTail, page: &Page) -> Shown {
+    let mut out = Shown::default();
+    for line in &tail.lines {
+        out += before;
+        out += Shown::toned(page.style, Tone::Dim, &format!("│ {line}"));
+        out += "\n";
+    }
+    out
 }

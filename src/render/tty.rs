@@ -7,13 +7,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use super::style::{Style, Tone, fit};
-use super::{Notice, Out, Page, Render, table, words};
+use super::{Notice, Out, Page, Render, Shown, table, words};
 use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::condition::Condition;
 use crate::domain::observed::Observed;
 use crate::domain::observed::between;
 use crate::domain::plan::Plan;
+use crate::domain::text::line;
 use crate::event::{Event, Stamped};
 
 /// A fold: events update the rows, and the rows are drawn.
@@ -73,19 +74,18 @@ impl Tty {
     }
 
     /// Writes above the rows. Not with the bars' own `println`, which fills its lines with spaces.
-    fn say(&mut self, text: &str) {
+    fn say(&mut self, text: &Shown) {
         if let Some(line) = self.notice.before_talk() {
             self.say_line(Tone::Dim, line);
         }
         let err = &mut self.err;
-        self.bars.suspend(|| err.write(&format!("{text}\n")));
+        self.bars.suspend(|| err.write(text));
     }
 
     /// A line of talk that stays above the rows.
     fn say_line(&mut self, tone: Tone, text: &str) {
         for line in super::style::wrap(text, (self.width)().max(20)) {
-            let line = self.style.paint(tone, &line);
-            self.say(&line);
+            self.say(&Shown::toned_block(self.style, tone, &line));
         }
     }
 
@@ -130,7 +130,7 @@ impl Tty {
     fn draw(&self) {
         let (width, now) = ((self.width)().max(20), self.clock.now());
         for row in &self.rows {
-            row.bar.set_message(row.text(self.style, width, now, self.turns));
+            row.bar.set_message(row.text(self.style, width, now, self.turns).trim_end().to_owned());
         }
     }
 
@@ -155,7 +155,7 @@ impl Tty {
 }
 
 impl Row {
-    fn text(&self, style: Style, width: usize, now: Timestamp, turns: usize) -> String {
+    fn text(&self, style: Style, width: usize, now: Timestamp, turns: usize) -> Shown {
         const TURN: [&str; 4] = ["◐", "◓", "◑", "◒"];
         let (symbol, word, tone) = match &self.state {
             State::Later => ("·", "later", Tone::Dim),
@@ -177,15 +177,10 @@ impl Row {
         };
         // One column stays free: some terminals wrap when the last one is written.
         let room = width.saturating_sub(HEAD + time.chars().count() + 2);
-        let head = style.paint(tone, &format!("{symbol} {word:<8}"));
-        let line = format!("{head} {:<room$} {time}", fit(&sentence, room));
-        match self.note.as_ref().filter(|_| matches!(self.state, State::Waiting { .. } | State::Failed)) {
-            Some(note) => {
-                let note = style.paint(Tone::Dim, &fit(note, width.saturating_sub(HEAD + 1)));
-                format!("{}\n{:HEAD$}{note}", line.trim_end(), "")
-            }
-            None => line.trim_end().to_owned(),
-        }
+        let rest = format!("{:<room$} {time}", fit(&sentence, room));
+        let note = self.note.as_ref().filter(|_| matches!(self.state, State::Waiting { .. } | State::Failed));
+        let note = note.map(|note| fit(&line(note), width.saturating_sub(HEAD + 1)));
+        Shown::row((style, tone), &format!("{symbol} {word:<8}"), &rest, note.as_deref())
     }
 }
 
@@ -203,20 +198,20 @@ impl Render for Tty {
                 let row = self.row_or_new(*until);
                 (row.state, row.note) = (state, why);
             }
-            Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(words::clean(note)),
+            Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(note.clone()),
             Event::StepFinished { until, took } => self.row_or_new(*until).state = State::Done(Some(*took)),
             Event::StepFailed { until, message } => {
                 let row = self.row_or_new(*until);
-                (row.state, row.note) = (State::Failed, Some(words::clean(message)));
+                (row.state, row.note) = (State::Failed, Some(message.clone()));
             }
             Event::ServiceSaid { at, message } => {
-                let text = format!("  ECS {} {}", at.strftime("%H:%M:%S UTC"), words::clean(message));
+                let text = line(&format!("  ECS {} {message}", at.strftime("%H:%M:%S UTC")));
                 let text = fit(&text, (self.width)().saturating_sub(1).max(20));
-                self.say(&self.style.paint(Tone::Dim, &text));
+                self.say(&Shown::toned_block(self.style, Tone::Dim, &text));
             }
             Event::ChangesPlanned { .. } | Event::TerraformSaid { .. } => {
                 if let Some(text) = words::event(&event.event) {
-                    self.say(&self.style.paint(Tone::Dim, &text));
+                    self.say(&Shown::toned_block(self.style, Tone::Dim, &text));
                 }
             }
             Event::PhaseStarted { .. } | Event::PhaseFinished { .. } => {
@@ -227,11 +222,11 @@ impl Render for Tty {
                     self.say_line(tone, &words::sentence(&text));
                 }
             }
-            Event::Question { question } => self.say_line(Tone::Strong, &words::clean(question)),
+            Event::Question { question } => question.split('\n').for_each(|line| self.say_line(Tone::Strong, line)),
             Event::Warning { message } => {
-                self.say_line(Tone::Warning, &format!("! warning  {}", words::clean(message)));
+                self.say_line(Tone::Warning, &format!("! warning  {message}"));
             }
-            Event::Note { message } => self.say_line(Tone::Strong, &words::clean(message)),
+            Event::Note { message } => self.say_line(Tone::Strong, message),
             Event::Answer(answer) => {
                 if !self.rows.iter().any(|row| matches!(row.state, State::Waiting { .. })) {
                     self.rest();
@@ -251,7 +246,7 @@ impl Render for Tty {
             Event::Failed { failure, .. } => {
                 self.rest();
                 let page = Page { width: (self.width)(), style: self.style };
-                self.say(table::failure(failure, &page).trim_end());
+                self.say(&table::failure(failure, &page));
             }
         }
         self.draw();

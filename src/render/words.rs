@@ -14,6 +14,7 @@ use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::said::Said;
+use crate::domain::text::line;
 use crate::error::Outcome;
 use crate::event::Event;
 
@@ -77,20 +78,6 @@ pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// Text from outside without what could colour it or move the cursor.
-pub fn clean(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
-        if c == '\u{1b}' && letters.next_if_eq(&'[').is_some() {
-            while letters.next().is_some_and(|c| !matches!(c, '@'..='~')) {}
-        } else {
-            kept.push(if c.is_control() { ' ' } else { c });
-        }
-    }
-    kept
-}
-
 /// A first letter made large.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
@@ -101,8 +88,8 @@ pub fn sentence(text: &str) -> String {
 pub fn why(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Holds => None,
-        Verdict::Warns(why) | Verdict::Waits(why) | Verdict::Fails(why) => Some(clean(why)),
-        Verdict::Unseen(unseen) => Some(clean(&unseen.why)),
+        Verdict::Warns(why) | Verdict::Waits(why) | Verdict::Fails(why) => Some(why.clone()),
+        Verdict::Unseen(unseen) => Some(unseen.why.clone()),
     }
 }
 
@@ -160,7 +147,7 @@ fn price(plan: &Plan, observed: &Observed) -> String {
 /// Why a condition did not hold when it was planned; nothing when that is about to be changed.
 pub fn awaited(plan: Option<&Plan>, until: Condition) -> Option<String> {
     let step = plan?.steps.iter().find(|s| s.until == until && s.action.is_none())?;
-    Some(clean(&step.why))
+    Some(step.why.clone())
 }
 
 /// How a job ended, in one sentence; nothing when its answer says it all.
@@ -193,23 +180,23 @@ pub fn event(event: &Event) -> Option<String> {
         | Event::Finished { .. }
         | Event::Failed { .. } => None,
         Event::StepStarted { until, limit } => Some(format!("waiting: {until} (limit {})", duration(*limit))),
-        Event::StepProgress { until, note } => Some(format!("waiting: {until}: {}", clean(note))),
+        Event::StepProgress { until, note } => Some(format!("waiting: {until}: {note}")),
         Event::StepFinished { until, took } => Some(format!("done: {until} ({})", duration(*took))),
-        Event::StepFailed { until, message } => Some(format!("failed: {until}: {}", clean(message))),
-        Event::ServiceSaid { message, .. } => Some(format!("ECS: {}", clean(message))),
+        Event::StepFailed { until, message } => Some(format!("failed: {until}: {message}")),
+        Event::ServiceSaid { message, .. } => Some(format!("ECS: {message}")),
         Event::ChangesPlanned { changes, .. } => Some(changes_planned(changes)),
         Event::TerraformSaid { said } => terraform_said(said),
         Event::PhaseStarted { phase, number, of } => Some(format!("phase {number} of {of}: {phase}")),
         Event::PhaseFinished { phase, number, grade, took } => Some(phase_finished(*phase, *number, grade, *took)),
-        Event::Question { question } => Some(clean(question)),
-        Event::Warning { message } => Some(format!("warning: {}", clean(message))),
-        Event::Note { message } => Some(clean(message)),
+        Event::Question { question } => Some(question.clone()),
+        Event::Warning { message } => Some(format!("warning: {message}")),
+        Event::Note { message } => Some(message.clone()),
     }
 }
 
 /// `phase 3, up: good (4m 10s)`
 fn phase_finished(phase: Phase, number: usize, grade: &Grade, took: Duration) -> String {
-    let why = grade.why().map_or_else(String::new, |why| format!(": {}", clean(why)));
+    let why = grade.why().map_or_else(String::new, |why| format!(": {why}"));
     format!("phase {number}, {phase}: {}{why} ({})", self::grade(grade).1, duration(took))
 }
 
@@ -228,9 +215,10 @@ pub fn grade(grade: &Grade) -> (&'static str, &'static str) {
 fn changes_planned(changes: &Changes) -> String {
     let mut text = format!("Terraform's plan: {changes}");
     for change in &changes.resources {
-        let _ = write!(text, "\n  {} {}", change.deed.mark(), clean(&change.address));
+        // One line each, whatever the address holds: this is what somebody agrees to.
+        let _ = write!(text, "\n  {} {}", change.deed.mark(), line(&change.address));
         if let Some(arn) = change.arn.as_ref().filter(|_| change.deletes()) {
-            let _ = write!(text, ": {}", clean(arn));
+            let _ = write!(text, ": {}", line(arn));
         }
     }
     text
@@ -241,8 +229,8 @@ fn terraform_said(said: &Said) -> Option<String> {
     match said {
         Said::Started { .. } => None,
         Said::Working { after, .. } if after.as_secs() % 60 != 0 => None,
-        Said::Doing { .. } => Some(clean(&said.to_string())),
-        _ => Some(format!("Terraform: {}", clean(&said.to_string()))),
+        Said::Doing { .. } => Some(said.to_string()),
+        _ => Some(format!("Terraform: {said}")),
     }
 }
 
@@ -294,10 +282,5 @@ mod tests {
         assert_eq!(of(&[22_500], &["tasks"]), "at least $0.0225/hour (tasks unknown)");
         assert_eq!(of(&[], &["tasks", "load balancer"]), "unknown (tasks and load balancer could not be read)");
         assert_eq!(of(&[], &["load balancer"]), "unknown (load balancer could not be read)");
-    }
-
-    #[test]
-    fn nothing_from_outside_moves_the_cursor() {
-        assert_eq!(clean("a\u{1b}[31mb\nc\u{9b}d\u{1b}[2;5"), "ab c d");
     }
 }

@@ -24,6 +24,8 @@ use meetctl::domain::observed::Observed;
 use meetctl::engine::{Look, observe};
 use meetctl::probe::media::{Ask, Load, prove};
 use meetctl::probe::meeting::Policy;
+use meetctl::probe::site::Site;
+use meetctl::probe::wire::Wire;
 use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
 use meetctl::world::sandbox::{self, Story};
 use meetctl::world::{Trust, World};
@@ -187,15 +189,15 @@ impl Emulator {
     }
 
     fn ask(&self) -> Ask {
-        Ask { https_port: self.web.port(), candidates: Policy::All, ..support::ask() }
+        let ask = support::ask();
+        Ask { site: Site { port: self.web.port(), ..ask.site.clone() }, candidates: Policy::All, ..ask }
     }
 
     async fn prove(&self, ask: Ask, run: u8) -> Proof {
-        use rand::SeedableRng;
         let net = support::Loopback { to: self.web };
-        let mut chance = rand::rngs::StdRng::seed_from_u64(u64::from(run));
         let (clock, stop) = (support::clock(), CancellationToken::new());
-        prove(&net, &self.trust, &clock, &ask, &mut chance, &stop, |_| {}).await
+        let wire = Wire { seed: u64::from(run), ..support::wire(&net, &self.trust, &clock) };
+        prove(&wire, &ask, &stop, |_| {}).await
     }
 }
 

@@ -171,7 +171,7 @@ webhooks = ["https://hooks.example.org/secret"]
     assert_eq!(config.ca_file, Some(house.root.path().join("project/roots/own.pem")));
     assert_eq!(setting(&config, "notify.webhooks").0, r#"["https://hooks.example.org/…"]"#);
     assert!(!format!("{config:?}").contains("secret"), "a webhook's path is not shown");
-    assert_eq!(config.sight().expect("there is a domain").https_port, 8443);
+    assert_eq!(config.sight().expect("there is a domain").site.port, 8443);
 
     let config = house.load(
         &[

@@ -4,6 +4,7 @@ mod config;
 mod contract;
 mod converge;
 mod docs;
+mod hostile;
 mod layers;
 mod limits;
 mod meeting;

@@ -212,6 +212,7 @@ mod converging {
     use meetctl::error::{Failure, Kind, Outcome};
     use meetctl::event::Events;
     use meetctl::probe::Sight;
+    use meetctl::probe::site::Site;
     use meetctl::world::World;
     use meetctl::world::sandbox::{self, Story};
     use tokio::time::{sleep, timeout};
@@ -229,7 +230,7 @@ mod converging {
         fn of(story: Story) -> Self {
             let (world, handle) = sandbox::world(story, None, 7);
             let (say, _) = Events::new(world.clock);
-            let sight = Sight::of(sandbox::HOST.parse().expect("a host"));
+            let sight = Sight::of(Site::of(sandbox::HOST.parse().expect("a host")));
             let policy = Policy {
                 platform: "jitsi-video-platform".parse().expect("a name"),
                 region: "us-west-2".parse().expect("a region"),

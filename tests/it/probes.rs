@@ -10,10 +10,13 @@ use hickory_proto::rr::rdata::{A, CNAME, NS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use jiff::Timestamp;
 use meetctl::clock::Clock;
+use meetctl::domain::name::Host;
 use meetctl::domain::observed::{Blindness, Certificate, Page, Reading, Resolution, Tls, Web};
+use meetctl::probe::site::Site;
+use meetctl::probe::wire::{Certificates, Door, Wire};
 use meetctl::probe::{Limits, Sight, dns, https, signalling, tls};
 use meetctl::world::net::Internet;
-use meetctl::world::{Net, NetError, Trust};
+use meetctl::world::{Datagrams, Duplex, Net, NetError, Trust};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
@@ -34,7 +37,41 @@ const LIMITS: Limits = Limits {
 };
 
 fn sight() -> Sight {
-    Sight { limits: LIMITS, ..Sight::of(HOST.parse().expect("a host")) }
+    Sight { limits: LIMITS, ..Sight::of(site()) }
+}
+
+fn site() -> Site {
+    Site::of(HOST.parse().expect("a host"))
+}
+
+/// This machine's network, on which the deployment's web door is somewhere else.
+struct Near(SocketAddr);
+
+#[async_trait::async_trait]
+impl Net for Near {
+    async fn resolve(&self, host: &Host) -> Result<Vec<IpAddr>, NetError> {
+        Internet.resolve(host).await
+    }
+
+    fn name_servers(&self) -> Vec<SocketAddr> {
+        Internet.name_servers()
+    }
+
+    async fn tcp(&self, _: SocketAddr) -> Result<Box<dyn Duplex>, NetError> {
+        Internet.tcp(self.0).await
+    }
+
+    async fn udp(&self, toward: IpAddr) -> Result<Box<dyn Datagrams>, NetError> {
+        Internet.udp(toward).await
+    }
+}
+
+/// Probes what is behind a door, whatever certificate is shown there.
+async fn at<T>(address: SocketAddr, trust: &Trust, probe: impl AsyncFnOnce(&Door<'_>) -> T) -> T {
+    let (net, clock, site) = (Near(address), clock(), site());
+    let wire = Wire { net: &net, clock: &clock, trust, seed: 0 };
+    let addresses = [address.ip()];
+    probe(&Door { wire, site: &site, addresses: &addresses, certificates: Certificates::Any, limits: LIMITS }).await
 }
 
 fn clock() -> Clock {
@@ -147,16 +184,16 @@ async fn shake(acceptor: TlsAcceptor, trust: &Trust) -> Certificate {
             let _ = stream.read_u8().await;
         }
     });
-    let seen: Tls = present(beside(server, tls::shake(&Internet, trust, &clock(), &sight(), address)).await);
-    assert_eq!(seen.address, address);
+    let seen: Tls = present(beside(server, at(address, trust, async |door| tls::shake(door).await)).await);
+    assert_eq!(seen.address, SocketAddr::new(address.ip(), 443));
     seen.shown.expect("a certificate")
 }
 
 /// How a handshake ends with a server that does not speak TLS.
 async fn ended(handle: impl AsyncFn(TcpStream)) -> String {
     let (listener, address) = listener().await;
-    let (trust, clock, sight) = (Trust::browsers(), clock(), sight());
-    let probe = tls::shake(&Internet, &trust, &clock, &sight, address);
+    let trust = Trust::browsers();
+    let probe = at(address, &trust, async |door| tls::shake(door).await);
     let start = Instant::now();
     let seen = present(beside(serve(&listener, handle), probe).await);
     assert!(start.elapsed() < 2 * LIMITS.whole);
@@ -259,7 +296,7 @@ async fn a_slow_handshake_is_waited_for() {
         let _ = acceptor.accept(stream).await;
     });
     let seen =
-        present(beside(server, tls::shake(&Internet, &authority.in_browsers(), &clock(), &sight(), address)).await);
+        present(beside(server, at(address, &authority.in_browsers(), async |door| tls::shake(door).await)).await);
     assert!(seen.shown.is_ok_and(|c| c.untrusted.is_none()));
     assert!(seen.took >= Duration::from_millis(300));
 }
@@ -309,7 +346,7 @@ async fn without_tls_it_is_said_how_it_ended() {
 async fn a_closed_port_is_a_finding() {
     let (listener, address) = listener().await;
     drop(listener);
-    let seen = present(tls::shake(&Internet, &Trust::browsers(), &clock(), &sight(), address).await);
+    let seen = present(at(address, &Trust::browsers(), async |door| tls::shake(door).await).await);
     assert_eq!(seen.shown.expect_err("nothing"), "the connection is refused");
 }
 
@@ -317,7 +354,8 @@ async fn a_closed_port_is_a_finding() {
 
 const INDEX: &str = "<html><head><title>Jitsi Meet</title><script src=\"libs/lib-jitsi-meet.min.js?v=1\"></script>\
     <script src=\"libs/app.bundle.min.js?v=1\"></script></head><body><div id=\"react\"></div></body></html>";
-const CONFIG: &str = "var config = {};\nconfig.hosts = {};\nconfig.hosts.domain = 'meet.jitsi';\n";
+const CONFIG: &str = "var config = {};\nconfig.hosts = {};\nconfig.hosts.domain = 'meet.jitsi';\n\
+    config.hosts.muc = 'muc.meet.jitsi';\n";
 const API: &str = "!function(e,t){e.JitsiMeetExternalAPI=t()}(self,()=>{});";
 
 fn page(status: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -338,7 +376,7 @@ fn good(path: &str) -> Vec<u8> {
 /// Runs a probe next to an HTTPS server that answers with `handle`, which gets the path.
 async fn behind_tls<T>(
     handle: impl AsyncFn(&str, &mut TlsStream<TcpStream>) -> std::io::Result<()>,
-    probe: impl AsyncFnOnce(&Sight, SocketAddr) -> T,
+    probe: impl AsyncFnOnce(&Door<'_>) -> T,
 ) -> T {
     let authority = Authority::new();
     let acceptor = acceptor(&leaf(&authority.issuer, HOST, 2026, 2027));
@@ -360,20 +398,20 @@ async fn behind_tls<T>(
         }
     });
     let start = Instant::now();
-    let found = beside(server, probe(&sight(), address)).await;
+    let found = beside(server, at(address, &Trust::browsers(), probe)).await;
     assert!(start.elapsed() < 2 * LIMITS.whole);
     found
 }
 
 async fn web(answer: impl Fn(&str) -> Vec<u8>) -> Web {
     let handle = async |path: &str, stream: &mut TlsStream<TcpStream>| stream.write_all(&answer(path)).await;
-    present(behind_tls(handle, async |sight, address| https::pages(&Internet, sight, address).await).await)
+    present(behind_tls(handle, async |door| https::pages(door).await).await)
 }
 
 /// The page at `/`, when the server answers with `handle`.
 async fn index(handle: impl AsyncFn(&mut TlsStream<TcpStream>) -> std::io::Result<()>) -> Page {
     let handle = async |_: &str, stream: &mut TlsStream<TcpStream>| handle(stream).await;
-    present(behind_tls(handle, async |sight, address| https::pages(&Internet, sight, address).await).await).index
+    present(behind_tls(handle, async |door| https::pages(door).await).await).index
 }
 
 fn wrong(page: &Page) -> &str {
@@ -458,7 +496,7 @@ async fn endless_and_broken_answers_are_bounded() {
         assert_eq!((page.status, wrong(&page)), (None, "its headers do not end within 32 KiB"));
     }
     for page in [body, chunks] {
-        assert_eq!((page.status, wrong(&page)), (Some(200), "does not end within 1 MiB, which is no page of Jitsi's"));
+        assert_eq!((page.status, wrong(&page)), (Some(200), "does not end within 4 MiB, which is no page of Jitsi's"));
     }
 
     let drip = index(async |stream| {
@@ -492,7 +530,7 @@ async fn endless_and_broken_answers_are_bounded() {
 async fn a_page_from_a_closed_port_may_still_come() {
     let (listener, address) = listener().await;
     drop(listener);
-    let web = present(https::pages(&Internet, &sight(), address).await);
+    let web = present(at(address, &Trust::browsers(), async |door| https::pages(door).await).await);
     assert_eq!((web.api.status, wrong(&web.api)), (None, "the connection is refused"));
 }
 
@@ -500,7 +538,7 @@ async fn a_page_from_a_closed_port_may_still_come() {
 async fn signalling_is_prosodys_own_word() {
     let see = async |answer: fn(&str) -> Vec<u8>| {
         let handle = async |path: &str, stream: &mut TlsStream<TcpStream>| stream.write_all(&answer(path)).await;
-        present(behind_tls(handle, async |sight, address| signalling::preflight(&Internet, sight, address).await).await)
+        present(behind_tls(handle, async |door| signalling::preflight(door).await).await)
     };
     let up = see(good).await;
     assert_eq!((up.bosh.wrong, up.websocket.wrong), (None, None));
@@ -692,7 +730,7 @@ async fn what_cannot_be_asked_is_unknown() {
         async |sight| {
             let (listener, free) = listener().await;
             drop(listener);
-            dns::local(&Internet, &Sight { dns_servers: vec![free], ..sight.clone() }, &sight.host).await
+            dns::local(&Internet, &Sight { dns_servers: vec![free], ..sight.clone() }, &sight.site.host).await
         },
     )
     .await;
@@ -726,7 +764,7 @@ async fn a_lost_query_is_repeated() {
             queries.set(queries.get() + 1);
             if queries.get() <= 2 { Vec::new() } else { bytes(&usual(query)) }
         },
-        async |sight| dns::local(&Internet, &sight, &sight.host).await,
+        async |sight| dns::local(&Internet, &sight, &sight.site.host).await,
     )
     .await;
     assert_eq!(found, Ok(vec![v4(1), v4(2)]));
@@ -739,7 +777,7 @@ async fn a_slow_first_server_does_not_hold_up_the_second() {
         async |sight| {
             let mute = std::net::UdpSocket::bind((LOOPBACK, 0)).expect("a socket");
             let servers = [mute.local_addr().expect("an address")].into_iter().chain(sight.dns_servers.clone());
-            dns::local(&Internet, &Sight { dns_servers: servers.collect(), ..sight.clone() }, &sight.host).await
+            dns::local(&Internet, &Sight { dns_servers: servers.collect(), ..sight.clone() }, &sight.site.host).await
         },
     )
     .await;

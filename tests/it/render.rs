@@ -28,7 +28,7 @@ use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Screen, Style, Tty,
 /// 2026-11-20 19:00:00 UTC
 const BEGIN: i64 = 1_795_201_200;
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(BEGIN + second).expect("a time")
 }
 
@@ -38,7 +38,7 @@ fn page(width: usize) -> Page {
 
 /// A place to write to that can be read.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -50,7 +50,7 @@ impl Write for Paper {
 }
 
 impl Paper {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("one thread").clone()).expect("text")
     }
 }
@@ -275,7 +275,7 @@ fn policy() -> Policy {
 }
 
 fn status_of(seen: &Observed) -> Status {
-    Status::of(seen, &policy(), "jitsi-video-platform", "meet.example.org")
+    Status::of(seen, &policy(), "jitsi-video-platform", "https://meet.example.org")
 }
 
 /// Switched on, with a certificate that ends soon and people that could not be read.
@@ -558,7 +558,10 @@ fn answers() {
                 },
             ),
         ] {
-            insta::assert_snapshot!(format!("answer-{width}-{name}"), table::answer(&answer, at(0), &page(width)));
+            insta::assert_snapshot!(
+                format!("answer-{width}-{name}"),
+                table::answer(&answer, at(0), &page(width)).to_string()
+            );
         }
     }
 }

@@ -179,7 +179,9 @@ fn another_platform() -> Result<()> {
     ensure!(it.balancers()? == [theirs], "somebody else's load balancer is gone");
     let desired = block_on(async {
         let seen = it.moto.clients().ecs.describe_services().cluster("other-cluster").services("other-service");
-        Ok::<_, crate::process::Trouble>(seen.send().await?.services().first().map(|it| it.desired_count()))
+        Ok::<_, crate::process::Trouble>(
+            seen.send().await?.services().first().map(aws_sdk_ecs::types::Service::desired_count),
+        )
     })??;
     ensure!(desired == Some(1), "somebody else's service was changed: {desired:?}");
     Ok(())

@@ -13,11 +13,11 @@ use meetctl::domain::finding::Code;
 use meetctl::domain::meeting::{Proof, Proven};
 use meetctl::probe::media::{Ask, prove};
 use meetctl::probe::meeting::{Names, Policy};
+use meetctl::probe::site;
+use meetctl::probe::wire::Wire;
 use meetctl::world::Trust;
 use meetctl::world::net::Internet;
 use meetctl::world::sandbox::jitsi::{Census, Jitsi, Setup};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
@@ -64,8 +64,8 @@ impl Doors {
     }
 
     fn ask(&self) -> Result<Ask> {
-        let mut ask = Ask::new(HOST.parse()?);
-        ask.https_port = self.nginx.address().port();
+        let mut ask = Ask::new(site::Site::of(HOST.parse()?));
+        ask.site.port = self.nginx.address().port();
         ask.addresses = vec![self.nginx.address().ip()];
         ask.names = Some(Names::under(DOMAIN));
         ask.candidates = Policy::All;
@@ -73,8 +73,8 @@ impl Doors {
     }
 
     async fn prove(&self, ask: &Ask) -> Proof {
-        let mut chance = StdRng::seed_from_u64(1);
-        prove(&Internet, &self.trust, &Clock::system(), ask, &mut chance, &CancellationToken::new(), |_| {}).await
+        let wire = Wire { net: &Internet, clock: &Clock::system(), trust: &self.trust, seed: 1 };
+        prove(&wire, ask, &CancellationToken::new(), |_| {}).await
     }
 }
 

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::domain::name::Host;
 use crate::probe::Sight;
 use crate::probe::meeting::{Names, Policy, Token};
+use crate::probe::site::Site;
 
 /// Rooms of the probe begin like this, so that nobody counts them as people.
 pub const ROOM_PREFIX: &str = "meetctl-probe-";
@@ -13,8 +13,7 @@ pub const ROOM_PREFIX: &str = "meetctl-probe-";
 /// What to prove, and where.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    pub host: Host,
-    pub https_port: u16,
+    pub site: Site,
     /// Where to connect to; empty: where the host name leads.
     pub addresses: Vec<IpAddr>,
     /// `None`: as the deployment's `config.js` says.
@@ -34,10 +33,9 @@ pub struct Ask {
 
 impl Ask {
     /// Two participants, of whom the first speaks for three seconds.
-    pub fn new(host: Host) -> Self {
+    pub fn new(site: Site) -> Self {
         Self {
-            host,
-            https_port: 443,
+            site,
             addresses: Vec::new(),
             names: None,
             token: None,
@@ -55,7 +53,7 @@ impl Ask {
 
     /// What a platform's own proof asks for.
     pub fn at(sight: &Sight) -> Self {
-        let ask = Self { https_port: sight.https_port, token: sight.token.clone(), ..Self::new(sight.host.clone()) };
+        let ask = Self { token: sight.token.clone(), ..Self::new(sight.site.clone()) };
         match &sight.load {
             Some(load) => ask.under(load),
             None => ask,

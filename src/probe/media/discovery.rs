@@ -1,46 +1,43 @@
-//! The deployment's own words about its names: `GET /config.js`.
-
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+//! The deployment's own words about its names: its `config.js`.
 
 use crate::domain::finding::{Code, Finding};
-use crate::probe::config_js::{self, Deployment, SIZE_LIMIT};
-use crate::probe::xmpp::tls::Door;
+use crate::probe::config_js::{self, BadConfig, Deployment};
+use crate::probe::https::{NoPage, get, not_script};
+use crate::probe::wire::{Door, NoTls};
 
 /// Fetches and reads `config.js`.
 pub async fn discover(door: &Door<'_>) -> Result<Deployment, Finding> {
-    let (status, script) = get(door, "/config.js").await?;
-    let unreadable = |why: String| Finding::new(Code::ConfigUnreadable).detail(why);
-    if status != 200 {
-        return Err(unreadable(format!("HTTP {status}")));
+    let answer = get(door, &door.site.page("config.js")).await.map_err(Finding::from)?;
+    match not_script(&answer) {
+        Some(why) => Err(Finding::new(Code::ConfigUnreadable).detail(why)),
+        None => config_js::read(&answer.script(), door.site).map_err(Finding::from),
     }
-    config_js::read(&script).map_err(|error| unreadable(error.to_string()))
 }
 
-async fn get(door: &Door<'_>, path: &str) -> Result<(u16, String), Finding> {
-    let stream = TokioIo::new(door.enter().await?);
-    let bad = |error: String| Finding::new(Code::ConfigUnreadable).detail(error);
-    let (mut sender, connection) = http1::handshake(stream).await.map_err(|error| bad(error.to_string()))?;
-    let request = Request::get(path)
-        .header("host", door.host.to_string())
-        .header("connection", "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| bad(error.to_string()))?;
-    let asking = async {
-        let response = sender.send_request(request).await.map_err(|error| bad(error.to_string()))?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), SIZE_LIMIT).collect().await.map_err(|e| bad(e.to_string()))?;
-        Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
-    };
-    let mut connection = std::pin::pin!(connection);
-    let mut asking = std::pin::pin!(asking);
-    tokio::select! {
-        biased;
-        answer = &mut asking => answer,
-        // The connection may end as soon as the whole answer is there.
-        _ = &mut connection => asking.await,
+impl From<BadConfig> for Finding {
+    fn from(error: BadConfig) -> Self {
+        let code = if error.is_undecided() { Code::ConfigUndecided } else { Code::ConfigUnreadable };
+        Self::new(code).detail(error.to_string())
+    }
+}
+
+impl From<NoPage> for Finding {
+    fn from(error: NoPage) -> Self {
+        match error {
+            NoPage::NoTls(error) => error.into(),
+            NoPage::Blind(why) => Self::new(Code::ConfigUndecided).detail(why.why),
+            NoPage::Wrong { why, .. } => Self::new(Code::ConfigUnreadable).detail(why),
+        }
+    }
+}
+
+impl From<NoTls> for Finding {
+    fn from(error: NoTls) -> Self {
+        match error {
+            NoTls::Blind(why) => Self::new(Code::NoRoute).detail(why.why),
+            NoTls::Tcp(Some(address), how) => Self::new(Code::WebUnreachable).detail(format!("{address}: {how}")),
+            NoTls::Tcp(None, how) => Self::new(Code::NameUnresolved).detail(how),
+            NoTls::Handshake(how) => Self::new(Code::TlsFailed).detail(how),
+        }
     }
 }

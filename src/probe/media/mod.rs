@@ -16,4 +16,4 @@ mod verdict;
 
 pub use self::ask::{Ask, DtlsRole, Limits, Load, ROOM_PREFIX, Speakers, Thresholds};
 pub use self::discovery::discover;
-pub use self::prove::{chance, prove};
+pub use self::prove::prove;

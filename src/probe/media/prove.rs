@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,29 +18,23 @@ use super::verdict;
 use crate::clock::Clock;
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::{Proof, Stage};
+use crate::probe::Limits;
 use crate::probe::meeting::{Names, redact};
-use crate::probe::xmpp::tls::Door;
-use crate::world::{Net, Trust};
+use crate::probe::wire::{Certificates, Door, Wire};
 
 /// Chance for one proof: another one at each moment, so that each try has a room of its own.
-pub fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
+fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_microsecond().cast_unsigned())
 }
 
 /// Proves once that a meeting works, and leaves no trace: on success, failure, interruption and time-out alike.
 ///
 /// `progress` is told of each stage once every participant has passed it.
-pub async fn prove(
-    net: &dyn Net,
-    trust: &Trust,
-    clock: &Clock,
-    ask: &Ask,
-    rng: &mut (impl Rng + ?Sized),
-    stop: &CancellationToken,
-    progress: impl Fn(Stage) + Sync,
-) -> Proof {
+pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progress: impl Fn(Stage) + Sync) -> Proof {
     let began = Instant::now();
-    let door = Door { net, trust, clock, host: &ask.host, port: ask.https_port, addresses: &[] };
+    let mut chance = chance(wire.seed, wire.clock);
+    let certificates = Certificates::Trusted;
+    let door = Door { wire: *wire, site: &ask.site, addresses: &[], certificates, limits: Limits::default() };
     let found = tokio::select! {
         biased;
         () = stop.cancelled() => Err(Finding::new(Code::Interrupted).during(Stage::Connect)),
@@ -51,7 +45,7 @@ pub async fn prove(
     let mut proof = match found {
         Err(finding) => Proof { finding: Some(finding), ..Proof::default() },
         Ok((addresses, names)) => {
-            let places = places(ask, &names, rng);
+            let places = places(ask, &names, &mut chance);
             hold(Door { addresses: &addresses, ..door }, ask, &places, stop, &progress).await
         }
     };
@@ -65,12 +59,12 @@ pub async fn prove(
 async fn find(door: Door<'_>, ask: &Ask) -> Result<(Vec<IpAddr>, Names), Finding> {
     let addresses = if ask.addresses.is_empty() {
         let unresolved = |error: crate::world::NetError| Finding::new(Code::NameUnresolved).detail(error.to_string());
-        door.net.resolve(&ask.host).await.map_err(unresolved)?
+        door.wire.net.resolve(&ask.site.host).await.map_err(unresolved)?
     } else {
         ask.addresses.clone()
     };
     if addresses.is_empty() {
-        return Err(Finding::new(Code::NameUnresolved).detail(ask.host.to_string()));
+        return Err(Finding::new(Code::NameUnresolved).detail(ask.site.host.to_string()));
     }
     let names = match &ask.names {
         Some(names) => names.clone(),

@@ -13,10 +13,10 @@ use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::Stage;
 use crate::probe::meeting::accept::Answering;
 use crate::probe::meeting::{Act, Offer, Participant, Waiting};
+use crate::probe::wire::Door;
 use crate::probe::xmpp::Element;
 use crate::probe::xmpp::login::stream_end;
 use crate::probe::xmpp::socket::Socket;
-use crate::probe::xmpp::tls::Door;
 
 /// How long the room may take to say that we are out of it.
 const OWN_ECHO: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use super::{peer, verdict};
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::{Answer, Reached, Stage};
 use crate::probe::meeting::{Offer, candidates};
-use crate::probe::xmpp::tls::Door;
+use crate::probe::wire::Door;
 
 /// What all participants of a run share.
 pub(super) struct Session<'a> {
@@ -80,6 +80,7 @@ impl Session<'_> {
         let first = first.ok_or_else(|| Finding::new(Code::UdpBlocked))?;
         let socket = self
             .door
+            .wire
             .net
             .udp(first.ip())
             .await
@@ -130,7 +131,7 @@ impl Session<'_> {
                 limit: self.ask.limits.reach,
             })
             .collect();
-        let asked = questions.iter().map(|question| reach::ask(self.door.net, question, reach::nonce(chance)));
+        let asked = questions.iter().map(|question| reach::ask(self.door.wire.net, question, reach::nonce(chance)));
         let reached = seat.attend(join_all(asked)).await?;
         let door: &[IpAddr] = self.door.addresses;
         let judged = verdict::of_reach(&reached, self.ask, door);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::ask::{Ask, Thresholds};
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::{Answer, Flow, Proof, Reached, Stage};
+use crate::domain::text;
 use crate::probe::meeting::{Policy, Sorted};
 
 /// Whether there is an address to try.
@@ -16,7 +17,7 @@ pub(super) fn of_candidates(sorted: &Sorted, policy: &Policy) -> Result<(), Find
     let left_out = list(&sorted.left_out);
     Err(match (sorted.left_out.is_empty(), sorted.unusable.is_empty(), policy) {
         (true, true, _) => Finding::new(Code::OfferWithoutCandidates),
-        (true, false, _) => Finding::new(Code::CandidatesUnusable).detail(sorted.unusable.join("; ")),
+        (true, false, _) => Finding::new(Code::CandidatesUnusable).detail(text::list(&sorted.unusable, "; ")),
         (false, _, Policy::Public) => Finding::new(Code::PrivateAddressesOnly).detail(left_out),
         (false, _, Policy::All | Policy::Only(_)) => {
             Finding::new(Code::CandidatesUnusable).detail(format!("not among the wanted addresses: {left_out}"))
@@ -119,5 +120,5 @@ fn words(answer: &Answer) -> String {
 }
 
 fn list(addresses: &[impl ToString]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    text::list(addresses.iter().map(ToString::to_string), ", ")
 }

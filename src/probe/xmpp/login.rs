@@ -3,6 +3,7 @@
 use super::stanza::{is_error, question};
 use super::{Element, ns};
 use crate::domain::finding::{Code, Finding};
+use crate::domain::text::list;
 
 const BIND_ID: &str = "bind1";
 
@@ -67,7 +68,8 @@ impl Login {
             .map(|m| m.text.trim())
             .collect();
         if !offered.contains(&"ANONYMOUS") {
-            let detail = format!("offered: {}", if offered.is_empty() { "nothing".into() } else { offered.join(", ") });
+            let detail =
+                format!("offered: {}", if offered.is_empty() { "nothing".into() } else { list(offered, ", ") });
             return failed(Finding::new(Code::LoginRequired).detail(detail));
         }
         self.state = State::Authenticating;

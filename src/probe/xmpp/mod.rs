@@ -3,9 +3,9 @@
 pub mod caps;
 pub mod login;
 pub mod ns;
+pub mod parse;
 pub mod socket;
 pub mod stanza;
-pub mod tls;
 pub mod xml;
 
 pub use self::xml::Element;

@@ -8,10 +8,12 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::tls::{Door, Secured};
-use super::xml::{Element, MESSAGE_LIMIT};
+use super::parse::MESSAGE_LIMIT;
+use super::xml::Element;
 use crate::domain::finding::{Code, Finding};
 use crate::probe::meeting::Token;
+use crate::probe::site::percent;
+use crate::probe::wire::{Door, Secured};
 
 /// A room of a few participants needs some dozens of messages of a few kilobytes.
 const MOST_MESSAGES: usize = 5_000;
@@ -27,7 +29,7 @@ pub struct Socket {
 impl Socket {
     /// Enters by the door and upgrades.
     pub async fn open(door: &Door<'_>, room: &str, token: Option<&Token>) -> Result<Self, Finding> {
-        let stream = door.enter().await?;
+        let stream = door.enter().await.map_err(Finding::from)?.stream;
         let request = request(door, room, token)?;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_LIMIT))
@@ -85,32 +87,13 @@ impl Socket {
 }
 
 fn request(door: &Door<'_>, room: &str, token: Option<&Token>) -> Result<Request, Finding> {
-    let port = if door.port == 443 { String::new() } else { format!(":{}", door.port) };
-    let mut url = format!("wss://{}{port}/xmpp-websocket?room={}", door.host, percent(room));
-    if let Some(token) = token {
-        url.push_str("&token=");
-        url.push_str(&percent(token.reveal()));
-    }
+    let token = token.map_or_else(String::new, |token| format!("&token={}", percent(token.reveal())));
+    let url = door.site.websocket(&format!("room={}{token}", percent(room)));
     // The error would quote the URL, token and all.
     let bad = |_| Finding::new(Code::LocalTrouble).detail("the WebSocket's URL cannot be built");
     let mut request = url.into_client_request().map_err(bad)?;
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("xmpp"));
     Ok(request)
-}
-
-/// Percent-encodes all but unreserved characters.
-fn percent(text: &str) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 fn refused(error: Error) -> Finding {

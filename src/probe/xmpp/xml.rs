@@ -1,13 +1,6 @@
-//! XML elements, in and out; one WebSocket message is one element.
+//! XML elements, and how they are written; one WebSocket message is one element.
 
 use std::fmt;
-
-use roxmltree::{Document, Node, ParsingOptions};
-
-/// What Prosody allows for one message; nothing that we need is near it.
-pub const MESSAGE_LIMIT: usize = 256 * 1024;
-const DEPTH_LIMIT: usize = 32;
-const NODE_LIMIT: u32 = 20_000;
 
 /// An element with its attributes, its child elements and the text directly in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,17 +10,6 @@ pub struct Element {
     pub attributes: Vec<(String, String)>,
     pub children: Vec<Element>,
     pub text: String,
-}
-
-/// Why a message is not one element.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadXml {
-    #[error("a message of {0} bytes")]
-    TooLarge(usize),
-    #[error("elements nested deeper than {DEPTH_LIMIT}")]
-    TooDeep,
-    #[error("{0}")]
-    NotXml(String),
 }
 
 impl Element {
@@ -74,37 +56,6 @@ impl Element {
     pub fn children<'a>(&'a self, name: &'a str, ns: &'a str) -> impl Iterator<Item = &'a Element> {
         self.children.iter().filter(move |c| c.is(name, ns))
     }
-
-    /// Reads one element; document types and therefore entities of one's own are refused.
-    pub fn parse(message: &str) -> Result<Self, BadXml> {
-        if message.len() > MESSAGE_LIMIT {
-            return Err(BadXml::TooLarge(message.len()));
-        }
-        let options = ParsingOptions { allow_dtd: false, nodes_limit: NODE_LIMIT, ..ParsingOptions::default() };
-        let document =
-            Document::parse_with_options(message, options).map_err(|error| BadXml::NotXml(error.to_string()))?;
-        owned(document.root_element(), 0)
-    }
-}
-
-fn owned(node: Node<'_, '_>, depth: usize) -> Result<Element, BadXml> {
-    if depth > DEPTH_LIMIT {
-        return Err(BadXml::TooDeep);
-    }
-    let mut element = Element::new(node.tag_name().name(), node.tag_name().namespace().unwrap_or_default());
-    element.attributes = node
-        .attributes()
-        .filter(|a| a.namespace().is_none())
-        .map(|a| (a.name().to_owned(), a.value().to_owned()))
-        .collect();
-    for child in node.children() {
-        if child.is_element() {
-            element.children.push(owned(child, depth + 1)?);
-        } else if let Some(text) = child.text().filter(|_| child.is_text()) {
-            element.text.push_str(text);
-        }
-    }
-    Ok(element)
 }
 
 impl fmt::Display for Element {

@@ -1,7 +1,10 @@
 //! Clients from settings, with limits on time and size.
 
+use std::mem::take;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{self, Poll, ready};
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -16,6 +19,7 @@ use aws_sdk_ecs::error::BoxError;
 use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 use http_body_util::Limited;
+use hyper::body::{Body, Bytes, Frame};
 
 use super::Aws;
 use super::error::Explain;
@@ -148,14 +152,64 @@ impl Intercept for BodyLimit {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         let body = response.take_body();
-        *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_BODY));
+        let limited = Limited::new(body, LONGEST_BODY);
+        *response.body_mut() = SdkBody::from_body_1_x(Gathered { body: limited, gathered: Vec::new() });
         Ok(())
+    }
+}
+
+/// A body in pieces of a decent size, however small its chunks are: the SDK keeps each piece by itself, which for a
+/// chunk of one byte is some forty.
+struct Gathered<B> {
+    body: B,
+    gathered: Vec<u8>,
+}
+
+const PIECE: usize = 16 * 1024;
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Gathered<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        while self.gathered.len() < PIECE {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                // Trailers mean nothing to anybody here.
+                Some(Ok(frame)) => self.gathered.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None if self.gathered.is_empty() => return Poll::Ready(None),
+                None => break,
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(take(&mut self.gathered).into()))))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::{BodyExt, StreamBody};
+
     use super::*;
+
+    #[tokio::test]
+    async fn small_chunks_are_gathered() {
+        let chunks = |n: usize| {
+            let frames = (0..n).map(|_| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"x"))));
+            StreamBody::new(futures_util::stream::iter(frames))
+        };
+        for (length, pieces) in [(0, 0), (1, 1), (PIECE, 1), (10 * PIECE + 1, 11)] {
+            let mut body = Gathered { body: chunks(length), gathered: Vec::new() };
+            let (mut bytes, mut frames) = (0, 0);
+            while let Some(Ok(frame)) = body.frame().await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                frames += 1;
+            }
+            assert_eq!((bytes, frames), (length, pieces));
+        }
+    }
 
     #[test]
     fn regions() {

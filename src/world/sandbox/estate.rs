@@ -204,7 +204,7 @@ impl Model {
             kind: Kind::of(&arn).expect("it has an hourly price"),
             arn,
             witness,
-            tags: self.tags(),
+            tags: Self::tags(),
             placement,
         };
         let own = self.stack.balancer.iter().map(|own| listed(own.arn(), Witness::Owner, Some(at_home())));

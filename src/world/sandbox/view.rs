@@ -16,7 +16,7 @@ use crate::domain::ownership::Tags;
 
 impl Model {
     /// The tags of everything that the platform's Terraform has made.
-    pub(super) fn tags(&self) -> Tags {
+    pub(super) fn tags() -> Tags {
         Tags::of(&PLATFORM.parse().expect("a platform's name"), "production")
     }
 
@@ -36,7 +36,7 @@ impl Model {
             events: self.diary(now),
             target_groups: self.attachments(),
             subnets: vec![SUBNET.into()],
-            tags: self.tags(),
+            tags: Self::tags(),
             mark: self.marks.iter().rev().find(|(at, _)| *at <= now).map(|(_, mark)| mark.clone()),
         })
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,10 @@ const GRACE: Duration = Duration::from_mins(1);
 const EVERY: Duration = Duration::from_millis(100);
 /// No answer that we ask for is longer: the plan of this stack is below one.
 const LONGEST_OUTPUT: u64 = 64 << 20;
+/// As much as is read at once, before others have their turn.
+const PIECE: u64 = 1 << 20;
+/// A longer line is none of those that mean something to us.
+const LONGEST_LINE: usize = 1 << 20;
 /// Of what it complains about, the end counts.
 const LONGEST_COMPLAINT: u64 = 64 << 10;
 
@@ -72,7 +77,7 @@ pub(super) async fn run(
 ) -> io::Result<Ended> {
     let (stdout, stderr) = (run.output.join("stdout"), run.output.join("stderr"));
     let mut child = start(&run, &stdout, &stderr)?;
-    let mut tail = Tail { file: File::open(&stdout)?, read: 0, rest: Vec::new() };
+    let mut tail = Tail { source: File::open(&stdout)?, read: 0, rest: Vec::new(), searched: 0 };
     let ended = tokio::select! {
         ended = wait(&mut child, &mut tail, line) => Some(how(ended?, false)),
         () = stop.cancelled() => None,
@@ -81,7 +86,7 @@ pub(super) async fn run(
         Some(how) => how,
         None => stopped(&mut child, &mut tail, line).await?,
     };
-    tail.read_on(line)?;
+    tail.read_on(line).await?;
     Ok(Ended { how, stdout: first(&stdout, LONGEST_OUTPUT)?, stderr: last(&stderr, LONGEST_COMPLAINT)? })
 }
 
@@ -131,29 +136,46 @@ async fn wait(child: &mut Child, tail: &mut Tail, line: &mut (dyn FnMut(&str) + 
     loop {
         tokio::select! {
             ended = child.wait() => return Ok(ended?.code()),
-            () = sleep(EVERY) => tail.read_on(line)?,
+            () = sleep(EVERY) => tail.read_on(line).await?,
         }
     }
 }
 
 /// What has been read of a file that grows.
-struct Tail {
-    file: File,
+struct Tail<R = File> {
+    source: R,
     read: u64,
+    /// The beginning of a line whose end has not been written yet.
     rest: Vec<u8>,
+    /// How much of it is known to hold no end of a line.
+    searched: usize,
 }
 
-impl Tail {
-    fn read_on(&mut self, line: &mut (dyn FnMut(&str) + Send)) -> io::Result<()> {
-        let mut fresh = Vec::new();
-        let left = LONGEST_OUTPUT.saturating_sub(self.read);
-        self.read += u64::try_from((&mut self.file).take(left).read_to_end(&mut fresh)?).unwrap_or(u64::MAX);
-        self.rest.extend(fresh);
-        while let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
-            let whole: Vec<u8> = self.rest.drain(..=end).collect();
-            line(String::from_utf8_lossy(&whole).trim_end());
+impl<R: Read> Tail<R> {
+    /// Reads what there is, in pieces: however much was written in one go, others have their turn in between.
+    async fn read_on(&mut self, line: &mut (dyn FnMut(&str) + Send)) -> io::Result<()> {
+        while self.read_piece(line)? {
+            yield_now().await;
         }
         Ok(())
+    }
+
+    /// Reads one piece, and passes its lines on; whether there was anything.
+    fn read_piece(&mut self, line: &mut (dyn FnMut(&str) + Send)) -> io::Result<bool> {
+        let left = LONGEST_OUTPUT.saturating_sub(self.read).min(PIECE);
+        let read = (&mut self.source).take(left).read_to_end(&mut self.rest)?;
+        self.read += u64::try_from(read).unwrap_or(u64::MAX);
+        let mut begin = 0;
+        while let Some(length) = self.rest[self.searched..].iter().position(|b| *b == b'\n') {
+            let end = self.searched + length;
+            if end - begin <= LONGEST_LINE {
+                line(String::from_utf8_lossy(&self.rest[begin..end]).trim_end());
+            }
+            (begin, self.searched) = (end + 1, end + 1);
+        }
+        self.rest.drain(..begin);
+        self.searched = self.rest.len();
+        Ok(read > 0)
     }
 }
 
@@ -191,5 +213,44 @@ mod tests {
         assert_eq!(how(None, false), How::Badly);
         assert_eq!(how(Some(1), true), How::Interrupted);
         assert_eq!(how(Some(0), true), How::Well);
+    }
+
+    /// The lines that come of a source, and how long that took.
+    async fn lines_of(source: impl Read) -> (Vec<String>, Duration) {
+        #[expect(clippy::disallowed_methods, reason = "what is measured is the time of a thread")]
+        let start = std::time::Instant::now();
+        let mut lines = Vec::new();
+        let mut tail = Tail { source, read: 0, rest: Vec::new(), searched: 0 };
+        tail.read_on(&mut |line| lines.push(line.to_owned())).await.expect("a readable source");
+        (lines, start.elapsed())
+    }
+
+    /// A file that grows by a few bytes between two looks.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let few = self.0.len().min(into.len()).min(3);
+            into[..few].copy_from_slice(&self.0[..few]);
+            self.0 = &self.0[few..];
+            Ok(few)
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_are_passed_on_whole() {
+        let (lines, _) = lines_of(Slow("one\ntwo \r\n\nhalf".as_bytes())).await;
+        assert_eq!(lines, ["one", "two", ""]);
+        let long = format!("{}\nshort\n", "x".repeat(LONGEST_LINE + 1));
+        assert_eq!(lines_of(long.as_bytes()).await.0, ["short"]);
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_lines_costs_as_much_as_its_length() {
+        for burst in ["x\n".repeat(4 << 20), "x".repeat(60 << 20)] {
+            let (lines, took) = lines_of(burst.as_bytes()).await;
+            assert_eq!(lines.len(), burst.matches('\n').count());
+            assert!(took < Duration::from_secs(10), "{took:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use meetctl::world::sandbox::jitsi::{Faults, Jitsi, Setup};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Memory, ask, chance, clock, setup, tls};
+use super::support::{Memory, ask, clock, setup, tls, wire};
 
 /// Proves, and asks for the end after a while.
 async fn interrupted(setup: Setup, ask: &Ask, after: Duration) -> (Proof, Jitsi) {
@@ -18,8 +18,9 @@ async fn interrupted(setup: Setup, ask: &Ask, after: Duration) -> (Proof, Jitsi)
     let jitsi = Jitsi::new(setup);
     let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
     let stop = CancellationToken::new();
-    let (clock, mut chance) = (clock(), chance());
-    let proving = prove(&net, &trust, &clock, ask, &mut chance, &stop, |_| {});
+    let clock = clock();
+    let wire = wire(&net, &trust, &clock);
+    let proving = prove(&wire, ask, &stop, |_| {});
     let (proof, ()) = tokio::join!(proving, async {
         sleep(after).await;
         stop.cancel();
@@ -51,8 +52,9 @@ async fn dropping_a_proof_ends_its_sessions() {
         let jitsi = Jitsi::new(setup());
         let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
         let stop = CancellationToken::new();
-        let (clock, mut chance, ask) = (clock(), chance(), ask());
-        let proving = prove(&net, &trust, &clock, &ask, &mut chance, &stop, |_| {});
+        let (clock, ask) = (clock(), ask());
+        let wire = wire(&net, &trust, &clock);
+        let proving = prove(&wire, &ask, &stop, |_| {});
         let _ = tokio::time::timeout(Duration::from_millis(moment), proving).await;
         let census = jitsi.census();
         assert_eq!((census.sessions, census.endpoints), (0, 0), "after {moment} ms");

@@ -9,7 +9,7 @@ use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Loopback, ask, chance, clock, prove_in_memory, setup, tls};
+use super::support::{Loopback, ask, clock, prove_in_memory, setup, tls, wire};
 
 #[tokio::test(start_paused = true)]
 async fn rooms_of_two_and_of_three() {
@@ -45,16 +45,17 @@ async fn fifty_participants_for_half_a_minute() {
     let (bridge, web) = (udp.local_addr().expect("bound"), tcp.local_addr().expect("bound"));
     let jitsi = Jitsi::new(Setup::new(bridge, bridge));
     let mut ask = ask().rehearsal(50, 2, Duration::from_secs(30));
-    ask.https_port = web.port();
+    ask.site.port = web.port();
     ask.candidates = Policy::All;
     ask.limits.join_spacing = Duration::from_millis(40);
     let net = Loopback { to: web };
     let stop = CancellationToken::new();
-    let (clock, mut chance) = (clock(), chance());
+    let clock = clock();
+    let wire = wire(&net, &trust, &clock);
     let (before, _) = used();
     let proof = tokio::select! {
         () = jitsi.serve_loopback(tcp, udp, config) => panic!("it serves for ever"),
-        proof = prove(&net, &trust, &clock, &ask, &mut chance, &stop, |_| {}) => proof,
+        proof = prove(&wire, &ask, &stop, |_| {}) => proof,
     };
     let (after, peak) = used();
     let flows = &proof.flows;

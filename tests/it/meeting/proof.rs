@@ -8,7 +8,7 @@ use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Loopback, PUBLIC, address, ask, chance, clock, prove_in_memory, setup, tls};
+use super::support::{Loopback, PUBLIC, address, ask, clock, prove_in_memory, setup, tls, wire};
 
 #[tokio::test(start_paused = true)]
 async fn a_meeting_works_in_memory() {
@@ -53,15 +53,16 @@ async fn a_meeting_works_on_real_sockets() {
     let (bridge, web) = (udp.local_addr().expect("bound"), tcp.local_addr().expect("bound"));
     let jitsi = Jitsi::new(Setup::new(bridge, bridge));
     let mut ask = ask();
-    ask.https_port = web.port();
+    ask.site.port = web.port();
     ask.candidates = meetctl::probe::meeting::Policy::All;
     let net = Loopback { to: web };
     let stop = CancellationToken::new();
-    let (clock, mut chance) = (clock(), chance());
+    let clock = clock();
+    let wire = wire(&net, &trust, &clock);
     let stages = std::sync::Mutex::new(Vec::new());
     let proof = tokio::select! {
         () = jitsi.serve_loopback(tcp, udp, config) => panic!("it serves for ever"),
-        proof = prove(&net, &trust, &clock, &ask, &mut chance, &stop, |stage| stages.lock().expect("ours").push(stage)) => proof,
+        proof = prove(&wire, &ask, &stop, |stage| stages.lock().expect("ours").push(stage)) => proof,
     };
     assert_eq!(proof.finding, None, "{proof:#?}");
     assert_eq!(proof.flows[0].lost, 0);

@@ -10,10 +10,10 @@ use meetctl::clock::Clock;
 use meetctl::domain::meeting::Proof;
 use meetctl::domain::name::Host;
 use meetctl::probe::media::{Ask, prove};
+use meetctl::probe::site::Site;
+use meetctl::probe::wire::Wire;
 use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
 use meetctl::world::{Datagrams, Duplex, Net, NetError, Trust};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
@@ -50,11 +50,11 @@ pub(super) fn clock() -> Clock {
 }
 
 pub(super) fn ask() -> Ask {
-    Ask::new(HOST.parse::<Host>().expect("a host"))
+    Ask::new(Site::of(HOST.parse::<Host>().expect("a host")))
 }
 
-pub(super) fn chance() -> StdRng {
-    StdRng::seed_from_u64(7)
+pub(super) fn wire<'a>(net: &'a dyn Net, trust: &'a Trust, clock: &'a Clock) -> Wire<'a> {
+    Wire { net, clock, trust, seed: 7 }
 }
 
 /// A network in memory with one Jitsi on it.
@@ -145,7 +145,7 @@ pub(super) async fn prove_in_memory(setup: Setup, ask: &Ask) -> (Proof, Jitsi) {
     let jitsi = Jitsi::new(setup);
     let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
     let stop = CancellationToken::new();
-    let proof = prove(&net, &trust, &clock(), ask, &mut chance(), &stop, |_| {}).await;
+    let proof = prove(&wire(&net, &trust, &clock()), ask, &stop, |_| {}).await;
     let census = jitsi.census();
     assert_eq!((census.sessions, census.endpoints), (0, 0), "a trace is left: {proof:#?}");
     // A conference that nobody could join is the focus's to end.

@@ -2,9 +2,9 @@
 
 use meetctl::domain::finding::Code;
 use meetctl::probe::media::{Ask, prove};
+use meetctl::probe::site::Site;
+use meetctl::probe::wire::Wire;
 use meetctl::world::sandbox::HOST;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 
 use super::*;
 
@@ -105,12 +105,12 @@ async fn a_port_and_a_choice_of_addresses() {
 #[tokio::test(start_paused = true)]
 async fn two_probes_at_once_do_not_meet() {
     let Stage { world, jitsi, .. } = Stage::of(Story::Running);
-    let (ask, stop) = (Ask::new(HOST.parse().expect("a host")), CancellationToken::new());
+    let (ask, stop) = (Ask::new(Site::of(HOST.parse().expect("a host"))), CancellationToken::new());
     let one = |seed| {
         let (world, ask, stop) = (&world, &ask, &stop);
         async move {
-            let mut chance = StdRng::seed_from_u64(seed);
-            prove(world.net.as_ref(), &world.trust, &world.clock, ask, &mut chance, stop, |_| {}).await
+            let wire = Wire { seed, ..Wire::from(world) };
+            prove(&wire, ask, stop, |_| {}).await
         }
     };
     let (a, b) = tokio::join!(Box::pin(one(1)), Box::pin(one(2)));
