@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chance::hex;
+use super::model::Stack;
 use super::model::{ACCOUNT, Groups, Model, PLATFORM, REGION, StandingBalancer};
 use super::stories::Story;
 use super::view::{ALLOCATION, at_home};
@@ -125,7 +126,7 @@ impl Model {
     fn missing(&self, wanted: &[&str], adopt_recordings: bool) -> Vec<Change> {
         let deed = |address| if address == RECORDINGS && adopt_recordings { Deed::Adopt } else { Deed::Create };
         let mut list: Vec<Change> = wanted.iter().filter(|a| !self.made(a)).map(|a| change(a, deed(*a))).collect();
-        if self.made(RECORD) && self.stack.record.is_none() {
+        if self.made(RECORD) && self.stack.rests() {
             list.push(change(RECORD, Deed::Update));
         }
         if self.made(SERVICE) && self.stack.groups != Groups::Attached {
@@ -138,7 +139,7 @@ impl Model {
     fn surplus(&self) -> Vec<Change> {
         let deleted = |address: &&str| self.made(address).then(|| change(address, Deed::Delete));
         let mut list: Vec<Change> = INGRESS[1..].iter().rev().filter_map(deleted).collect();
-        if self.made(RECORD) && self.stack.record.is_some() {
+        if self.made(RECORD) && !self.stack.rests() {
             list.push(change(RECORD, Deed::Update));
         }
         if self.made(SERVICE) && self.stack.groups == Groups::Attached {
@@ -171,7 +172,10 @@ impl Model {
                 let made = || StandingBalancer { dns_name, created: now };
                 stack.balancer = exists.then(made);
             }
-            RECORD => stack.record = stack.balancer.as_ref().filter(|_| exists).map(|b| b.dns_name.clone()),
+            RECORD => {
+                let target = stack.balancer.as_ref().map_or(Stack::PLACEHOLDER, |balancer| &balancer.dns_name);
+                stack.record = exists.then(|| target.to_owned());
+            }
             SERVICE => {
                 stack.service = exists;
                 let attached = stack.balancer.is_some() && exists;
