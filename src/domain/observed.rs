@@ -48,6 +48,13 @@ pub enum Blindness {
     Unprovable,
 }
 
+impl Blindness {
+    /// Whether the next look may see it: AWS is busy, or an answer was lost on its way.
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unreachable)
+    }
+}
+
 impl<T> Reading<T> {
     pub fn not_asked() -> Self {
         Self::Unreadable(Unreadable { because: Blindness::NotAsked, why: "not looked at".into() })
@@ -164,6 +171,10 @@ impl Observed {
 pub struct Run {
     /// The start that this run made, or found under way and counts on.
     pub asked: Option<Asked>,
+    /// What this run has written on the service about the start that it made.
+    pub mark: Option<Mark>,
+    /// The deployment that has replaced the one that this run counts on, and since when it is seen.
+    pub replaced: Option<(DeploymentId, Timestamp)>,
     /// Since when the running task has been healthy in every look.
     pub healthy_since: Option<(TaskId, Timestamp)>,
     /// Whether this run will look again at what does not hold yet; a single look cannot wait.
@@ -182,6 +193,8 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Asked {
     pub deployment: DeploymentId,
+    /// By ECS's own clock: when the deployment was made, or, until that is shown, when the one before it was. One that
+    /// was made later and has become the primary one has replaced it.
     pub at: Timestamp,
 }
 
@@ -307,6 +320,11 @@ pub struct Task {
 impl Task {
     pub fn is_running(&self) -> bool {
         self.last_status == "RUNNING" && self.stopped.is_none()
+    }
+
+    /// Whether it does now what it is there for, whatever happened before.
+    pub fn is_well(&self) -> bool {
+        self.is_running() && self.health == Health::Healthy
     }
 }
 

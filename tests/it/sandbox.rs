@@ -231,7 +231,7 @@ mod stories {
         for _ in 0..within {
             let service = world.cloud.service().await.expect("readable").expect("a service");
             let tasks = world.cloud.tasks().await.expect("readable");
-            cause = cause::of(&service, &tasks, &deployment);
+            cause = cause::of(&service, &tasks, &deployment, world.clock.now());
             if cause.as_ref().is_some_and(|c| c.certain) {
                 break;
             }
@@ -249,8 +249,8 @@ mod stories {
             (Story::SecretDenied, "the task's secrets could not be read", 40..=75),
             (Story::OutOfMemory, "the container jvb ran out of memory", 100..=260),
             (Story::CrashLoop, "the container prosody ended by itself (exit code 1)", 90..=240),
-            (Story::NoCapacity, "AWS has no Fargate capacity free in these zones", 5..=12),
-            (Story::VcpuQuota, "the account's quota of Fargate vCPUs is used up", 5..=12),
+            (Story::NoCapacity, "AWS has no Fargate capacity free in these zones", 95..=110),
+            (Story::VcpuQuota, "the account's quota of Fargate vCPUs is used up", 185..=195),
             (Story::UnhealthyTarget, "the load balancer found the task unhealthy", 600..=900),
         ];
         for (story, what, when) in expected {
@@ -258,6 +258,27 @@ mod stories {
             assert_eq!((found.as_str(), certain), (what, true), "{story}");
             assert!(when.contains(&seconds), "{story}: {seconds} s");
         }
+    }
+
+    /// A refusal or two are no reason to give up; what has come settles them.
+    #[tokio::test(start_paused = true)]
+    async fn capacity_that_returns_is_waited_for() {
+        let (world, handle) = open(Story::CapacityReturns);
+        let deployment = world.cloud.start().await.expect("accepted");
+        let mut attempts = 0;
+        for _ in 0..400 {
+            let service = world.cloud.service().await.expect("readable").expect("a service");
+            let tasks = world.cloud.tasks().await.expect("readable");
+            let now = world.clock.now();
+            let cause = cause::of(&service, &tasks, &deployment, now);
+            assert!(cause.is_none_or(|cause| !cause.certain), "at {now}");
+            let refused = cause::refused(&service, &tasks, &deployment, now).map_or(0, |refused| refused.attempts);
+            assert!(refused == 0 || tasks.is_empty(), "at {now}");
+            attempts = attempts.max(refused);
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(attempts, 2);
+        assert!(handle.ready_at().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -251,6 +251,12 @@ impl Model {
         self.jobs.iter().rev().find(|job| job.deployment == *current)?.ready_at()
     }
 
+    /// Whether ECS asks to slow down: in one story for a minute, soon after all of a start works.
+    pub(super) fn is_throttled(&self, now: Timestamp) -> bool {
+        let Some(ready) = self.ready_at(now).filter(|_| self.story == Story::ThrottledLate) else { return false };
+        (after(ready, 4_000)..after(ready, 64_000)).contains(&now)
+    }
+
     /// Does what the scheduler has done by now. Doing it again changes nothing.
     pub fn settle(&mut self, now: Timestamp) {
         for index in 0..self.asks.len() {
@@ -316,11 +322,15 @@ impl Model {
         let deployment = ask.deployment.clone()?;
         let gone = self.jobs.iter().map(|job| job.ending.as_ref().map(Ending::stopped));
         let last_gone = gone.collect::<Option<Vec<Timestamp>>>()?.into_iter().max();
-        if self.story.no_placement().is_some() || self.given_up(&deployment, Timestamp::MAX).is_some() {
+        if self.given_up(&deployment, Timestamp::MAX).is_some() {
             return None;
         }
+        let placed = match self.story.refusals() {
+            Some(refusals) => after(ask.at, refusals.until? * 1_000),
+            None => ask.at,
+        };
         let mut rng = rng(self.seed, &format!("ecs.launch.{}", self.launched));
-        let asked = after(ask.at, between(&mut rng, 2_000..=3_000));
+        let asked = after(placed, between(&mut rng, 2_000..=3_000));
         let at = last_gone.map_or(asked, |gone| asked.max(after(gone, between(&mut rng, 6_000..=8_000))));
         Some((at, Change::Launch(deployment)))
     }
