@@ -14,8 +14,8 @@ use super::finding::Code;
 use super::meeting::{Proof, Weight};
 use super::name::DeploymentId;
 use super::observed::{
-    Authority, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service, Target, TargetState, Task,
-    Unreadable, between,
+    Authority, Blindness, Certificate, Health, Observed, PLACEHOLDER, Page, Reading, Record, Resolution, Service,
+    Target, TargetState, Task, Unreadable, between,
 };
 use super::ownership::{Presence, agreed_leftovers, presence, stray, strays};
 use super::plan::{Counted, Meetings, Policy, people, successor};
@@ -238,6 +238,13 @@ fn target_healthy(label: &str, target: &Target, long_healthy: bool) -> Verdict {
 }
 
 pub(super) fn name_resolves(seen: &Observed) -> Verdict {
+    if seen.record.present().is_some_and(Record::is_placeholder) {
+        return if seen.balancer.present().is_some() {
+            Verdict::Fails(format!("the record is still the placeholder of a powered-down platform, {PLACEHOLDER}"))
+        } else {
+            Verdict::Waits(format!("the record is a placeholder, {PLACEHOLDER}, until the load balancer is back"))
+        };
+    }
     if let (Some(record), Some(balancer)) = (seen.record.present(), seen.balancer.present())
         && let [target] = record.targets.as_slice()
         && bare(target) != bare(&balancer.dns_name)
@@ -283,7 +290,9 @@ fn resolves(names: &Resolution) -> Verdict {
 }
 
 fn points_to(who: &str, found: &[IpAddr], balancer: &[IpAddr]) -> Verdict {
-    if found.is_empty() {
+    if found == [IpAddr::V4(PLACEHOLDER)] {
+        Verdict::Waits(format!("{who} still says {PLACEHOLDER}, the placeholder: it forgets it within a minute"))
+    } else if found.is_empty() {
         Verdict::Waits(format!("{who} knows no address of the name"))
     } else if found.iter().all(|a| balancer.contains(a)) {
         Verdict::Holds

@@ -1,6 +1,6 @@
 //! What one look at the world has found.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -442,6 +442,16 @@ pub struct Record {
     pub zone: String,
     /// The alias target, or the values of a plain record.
     pub targets: Vec<String>,
+}
+
+/// Where the name leads while the platform is powered down: nowhere. An address of TEST-NET-1 (RFC 5737).
+pub const PLACEHOLDER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+impl Record {
+    /// Whether it only keeps the name's place until the load balancer is back.
+    pub fn is_placeholder(&self) -> bool {
+        self.targets.iter().map(|target| target.parse()).eq([Ok(PLACEHOLDER)])
+    }
 }
 
 /// What Secrets Manager says about the secret; its value is never read.

@@ -68,6 +68,20 @@ fn levels_are_told_apart() {
     assert!(matches!(Standing::of(&leftover, &policy()), Standing::Degraded { .. }));
 }
 
+/// While powered down the name leads nowhere on purpose: that is neither a wrong record nor a missing one.
+#[test]
+fn a_placeholder_keeps_the_name() {
+    let record = Reading::Present(Record { zone: "example.org".into(), targets: vec![PLACEHOLDER.to_string()] });
+    let resting =
+        Observed { balancer: Reading::Absent, record: record.clone(), names: Reading::not_asked(), ..standby() };
+    assert_eq!(Standing::of(&resting, &policy()).level(), Some(Level::PoweredDown));
+    assert!(matches!(Condition::NameResolves.judge(&resting, &policy()), Verdict::Waits(_)));
+    // With the load balancer back it is a wrong record, and Terraform mends it.
+    let forgotten = Observed { record, ..standby() };
+    assert!(matches!(Condition::NameResolves.judge(&forgotten, &policy()), Verdict::Fails(_)));
+    assert_eq!(Condition::NameResolves.remedy(&forgotten, &policy()), Some(Action::Restore));
+}
+
 /// The ancestor's fault 1: what could not be read is neither off nor free of charge.
 #[test]
 fn unreadable_is_never_off_gone_or_free() {

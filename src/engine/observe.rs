@@ -320,14 +320,29 @@ impl Eyes<'_> {
                 Reading::Unreadable(why) => Some(Err(why.clone())),
             }
         };
-        let resolving = probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer);
+        let resolving = async {
+            match self.led_nowhere().await {
+                Some(why) => Reading::Unreadable(why),
+                None => probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await,
+            }
+        };
         self.fresh_or_last(Source::Names, &self.last.names, resolving).await
+    }
+
+    /// Why the name leads nowhere: while the platform is powered down nobody is asked for it, so that no resolver here
+    /// remembers the placeholder.
+    async fn led_nowhere(&self) -> Option<Unreadable> {
+        let powered_down = self.service().await.present().is_some() && self.balancer().await.is_absent();
+        powered_down.then(|| not_asked("the platform is powered down"))
     }
 
     /// Where people's browsers go: the first address of the name.
     async fn door(&self) -> Result<IpAddr, Unreadable> {
         self.door
             .get_or_init(|| async {
+                if let Some(why) = self.led_nowhere().await {
+                    return Err(why);
+                }
                 let found = probe::dns::local(self.world.net.as_ref(), self.sight, &self.sight.site.host).await?;
                 match found.first() {
                     Some(&address) => Ok(address),

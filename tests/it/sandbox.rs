@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use meetctl::domain::cause;
 use meetctl::domain::name::Host;
-use meetctl::domain::observed::{Health, Rollout, TargetState, Task};
+use meetctl::domain::observed::{Health, PLACEHOLDER, Rollout, TargetState, Task};
 use meetctl::world::sandbox::{self, EPOCH, Handle, Story};
 use meetctl::world::{Cloud, CloudErrorKind, World};
 use tokio::time::sleep;
@@ -353,9 +353,9 @@ mod stories {
         let service = world.cloud.service().await.expect("readable").expect("a service");
         assert_eq!((service.desired, service.target_groups.len()), (0, 0));
         assert_eq!(world.cloud.balancer().await, Ok(None));
-        assert_eq!(world.cloud.record().await, Ok(None));
+        assert!(world.cloud.record().await.expect("readable").expect("a record").is_placeholder());
         assert!(world.cloud.secret().await.expect("readable").is_some());
-        assert_eq!(world.net.resolve(&host()).await, Ok(Vec::new()));
+        assert_eq!(world.net.resolve(&host()).await, Ok(vec![PLACEHOLDER.into()]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -106,6 +106,8 @@ enum Change {
 impl Stack {
     /// The load balancer of before the last power-down; nothing answers there any more.
     pub const FORMER_BALANCER: &'static str = "jitsi-video-platform-nlb-5c0ffee5c0ffee55.elb.us-west-2.amazonaws.com";
+    /// Where the name leads while there is no load balancer.
+    pub const PLACEHOLDER: &'static str = "192.0.2.1";
     const BALANCER: &'static str = "jitsi-video-platform-nlb-7e1ab1e5ca1ab1e5.elb.us-west-2.amazonaws.com";
 
     fn whole(created: Timestamp) -> Self {
@@ -120,11 +122,16 @@ impl Stack {
         }
     }
 
+    /// Whether the name only keeps its place.
+    pub fn rests(&self) -> bool {
+        self.record.as_deref() == Some(Self::PLACEHOLDER)
+    }
+
     /// Takes away what has an hourly price; the target groups stay, detached.
     pub fn power_down(&mut self) {
         self.groups = Groups::Detached;
         self.balancer = None;
-        self.record = None;
+        self.record = Some(Self::PLACEHOLDER.into());
         self.estate.powered_down();
     }
 }

@@ -156,7 +156,9 @@ impl Story {
         match self {
             Self::Standby => ("standby", "everything is deployed and nothing runs; a start goes well"),
             Self::Fresh => ("fresh", "nothing has been deployed yet"),
-            Self::PoweredDown => ("powered-down", "nothing with an hourly price exists: no load balancer, no record"),
+            Self::PoweredDown => {
+                ("powered-down", "nothing with an hourly price exists; the name is kept by a placeholder")
+            }
             Self::Running => ("running", "the platform has been running for 40 minutes; nobody is in a meeting"),
             Self::Meeting => ("meeting", "seven people are in two rooms; the last ones leave after twelve minutes"),
             Self::SlowStart => {
