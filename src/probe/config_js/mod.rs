@@ -95,9 +95,10 @@ impl Config {
             Value::Nothing | Value::Bool(false) => Ok(None),
             Value::Text(text) if text.is_empty() => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            undecided @ (Value::Either(_) | Value::Computed) => {
-                Err(BadConfig::Undecided { name, candidates: undecided.candidates().into_iter().map(shown).collect() })
-            }
+            undecided @ (Value::Either(_) | Value::Computed) => Err(BadConfig::Undecided {
+                name,
+                candidates: undecided.candidates().iter().map(|text| shown(text)).collect(),
+            }),
             Value::Number(_) | Value::Bool(true) | Value::Object(_) | Value::Thing => {
                 Err(BadConfig::NotAName { name, value: "no text".to_owned() })
             }
@@ -110,7 +111,7 @@ impl Config {
         if value.len() <= 253 && value.split('.').all(label) {
             Ok(Some(value.to_ascii_lowercase()))
         } else {
-            Err(BadConfig::NotAName { name, value: shown(value) })
+            Err(BadConfig::NotAName { name, value: shown(&value) })
         }
     }
 
@@ -118,13 +119,13 @@ impl Config {
         let Some(value) = self.text(name)? else { return Ok(None) };
         match site.endpoint(scheme, &value) {
             Some(endpoint) => Ok(Some(endpoint)),
-            None => Err(BadConfig::NotAName { name, value: shown(value) }),
+            None => Err(BadConfig::NotAName { name, value: shown(&value) }),
         }
     }
 }
 
 /// As much of a value as is repeated.
-fn shown(value: String) -> String {
+fn shown(value: &str) -> String {
     value.chars().take(80).collect()
 }
 
