@@ -37,6 +37,7 @@ line() {
   debug="$(get "$jicofo/debug")" || debug='{}'
   jq -cn --argjson debug "$debug" --argjson stats "$stats" --argjson jvb "$bridge" '
     def number: if type == "number" then . else error("not a number") end;
+    def known: if type == "number" then . else null end;
     def truth: if type == "boolean" then . else error("not a boolean") end;
     def meeting: startswith("__jicofo-health-check-") or startswith("meetctl-probe-") | not;
 
@@ -56,7 +57,9 @@ line() {
           endpoints: (($jvb.endpoints // $jvb.participants) | number),
           stress_level: ($jvb.stress_level | number),
           graceful_shutdown: ($jvb.graceful_shutdown | truth),
-          total_bytes_sent: (if ($jvb.total_bytes_sent | type) == "number" then $jvb.total_bytes_sent else null end)
+          loss: ($jvb.overall_loss | known),
+          ice_failed: ($jvb.total_ice_failed | known),
+          total_bytes_sent: ($jvb.total_bytes_sent | known)
         }
       }'
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::domain::cause::LogTail;
 use crate::domain::changes::Wanted;
+use crate::domain::level::Goal;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
 use crate::domain::text::list;
@@ -205,12 +206,19 @@ impl From<Refusal> for Failure {
                 "somebody has changed the platform meanwhile: run the same command again, and look at what it names",
             ),
             Refusal::Blind { because, why, .. } => Self::new(because.into(), what).because(why).next(advice(because)),
+            Refusal::MeetingInProgress { to: Goal::Running, .. } => Self::new(Kind::Refused, what)
+                .because("the task that they are in would be replaced")
+                .next("wait until they have left, then run the same command again")
+                .next("or end their meeting: `meetctl up --cut-meetings`"),
             Refusal::MeetingInProgress { .. } => Self::new(Kind::Refused, what)
                 .next("wait for them: `meetctl down --when-empty`")
                 .next("or end their meeting: `meetctl down --cut-meetings`"),
-            Refusal::MeetingUnknown { why } => Self::new(Kind::Refused, what)
-                .because(why)
-                .next("ask whether anybody is still in a meeting; then `meetctl down --cut-meetings`"),
+            Refusal::MeetingUnknown { to, why, .. } => {
+                let command = if to == Goal::Running { "up" } else { "down" };
+                Self::new(Kind::Refused, what)
+                    .because(why)
+                    .next(format!("ask whether anybody is still in a meeting; then `meetctl {command} --cut-meetings`"))
+            }
             Refusal::TouchesTooMuch { wanted, touched } => {
                 let next = match wanted {
                     Wanted::PoweredDown | Wanted::Restored | Wanted::RecordingsDeletable => {

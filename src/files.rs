@@ -21,6 +21,12 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Opens a file to lock it, and makes it where there is none. A link is not followed, and a FIFO not waited for.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW).bits()).unwrap_or_default();
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(flags).open(path)
+}
+
 /// The content of a file that is at most so large.
 pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     read_from(open(path)?, largest)

@@ -11,7 +11,7 @@ use meetctl::config::{Config, Environment};
 use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::{Awaited, Event, Events, Stamped};
 use meetctl::limit::{LATEST, Limit};
-use meetctl::outside::Outside;
+use meetctl::outside::{Hold, Outside};
 use meetctl::probe::Sight;
 use meetctl::render;
 use meetctl::signal::{Rules, Watch};
@@ -112,6 +112,7 @@ async fn at_desk(command: &AtDesk, run: Run<'_>) -> u8 {
         sandbox: options.story().is_some(),
         seed: options.seed,
         interactive: options.may_ask(),
+        timeout: options.timeout,
     };
     let work = async {
         desk.say.emit(Event::hello());
@@ -143,7 +144,7 @@ async fn on_street(command: &OnStreet, run: Run<'_>) -> u8 {
 
 async fn on_platform(command: &OnPlatform, run: Run<'_>) -> u8 {
     let options = run.options;
-    let opened = run.open(Box::pin(open(options, &run.environment))).await;
+    let opened = run.open(Box::pin(open(options, &run.environment, command.hold()))).await;
     let clock = opened.as_ref().map_or_else(|_| Clock::system(), |(_, _, outside)| outside.world.clock);
     let (say, said) = run.events(clock);
     let work = async {
@@ -176,7 +177,7 @@ async fn on_platform(command: &OnPlatform, run: Run<'_>) -> u8 {
 }
 
 /// The configuration of a platform, what the probes look at, and the world that it is in.
-async fn open(options: &Options, environment: &Environment) -> Result<(Config, Sight, Outside), Failure> {
+async fn open(options: &Options, environment: &Environment, hold: Hold) -> Result<(Config, Sight, Outside), Failure> {
     let config = match options.story() {
         Some(_) => Config::sandbox_with(&options.flags)?,
         None => Config::load(&options.flags, environment)?,
@@ -184,6 +185,6 @@ async fn open(options: &Options, environment: &Environment) -> Result<(Config, S
     let sight = Sight { token: token(None, environment)?, ..config.sight()? };
     // A second installation is refused, and changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let outside = Outside::open(options, &config, environment).await?;
+    let outside = Outside::open(options, &config, environment, hold).await?;
     Ok((config, sight, outside))
 }

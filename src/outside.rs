@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::Options;
 use crate::clock::Clock;
@@ -11,30 +13,73 @@ use crate::error::{Failure, Kind};
 use crate::files;
 use crate::world::aws::{self, Settings};
 use crate::world::net::Internet;
-use crate::world::sandbox::store::{Store, StoreError};
-use crate::world::sandbox::{Handle, Story, world_for};
+use crate::world::sandbox::store::{Lock, Store, StoreError};
+use crate::world::sandbox::{Handle, Saved, Story, world_for};
 use crate::world::terraform::{self, Program};
 use crate::world::{LONGEST_LOOK, Street, Trust, World};
 
 /// A world, and what is to be kept of it when the command is over.
 pub struct Outside<W = World> {
     pub world: W,
-    played: Option<(Store, Handle)>,
+    played: Option<Arc<Played>>,
+}
+
+/// A story in play.
+struct Played {
+    store: Store,
+    handle: Handle,
+    /// Held until the story is kept; a command that only reads has given it back, and has kept what it read.
+    held: Result<Lock, Option<Saved>>,
+}
+
+/// How long a command keeps the others out of its story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// From before it is read until it is kept: the command may change it.
+    UntilKept,
+    /// Only while it is read.
+    WhileRead,
+}
+
+impl Hold {
+    /// How long to wait for another command, unless `--timeout` says so.
+    const fn patience(self) -> Duration {
+        match self {
+            Self::UntilKept => Duration::from_mins(10),
+            Self::WhileRead => Duration::from_secs(15),
+        }
+    }
 }
 
 impl Outside {
-    pub async fn open(options: &Options, config: &Config, environment: &Environment) -> Result<Self, Failure> {
+    pub async fn open(
+        options: &Options,
+        config: &Config,
+        environment: &Environment,
+        hold: Hold,
+    ) -> Result<Self, Failure> {
         match options.story() {
-            Some(name) => Self::play(story(name)?, options.seed, environment, config),
+            Some(name) => Self::play(story(name)?, options, environment, config, hold),
             None => Ok(Self { world: real(config, environment).await?, played: None }),
         }
     }
 
-    fn play(story: Story, seed: Option<u64>, environment: &Environment, config: &Config) -> Result<Self, Failure> {
-        let kept = store(environment)?;
-        let saved = kept.load(story)?;
-        let (world, handle) = world_for(story, saved, seed.unwrap_or(0), &config.name, &config.region);
-        Ok(Self { world, played: Some((kept, handle)) })
+    fn play(
+        story: Story,
+        options: &Options,
+        environment: &Environment,
+        config: &Config,
+        hold: Hold,
+    ) -> Result<Self, Failure> {
+        let folder = store(environment)?;
+        let lock = folder.lock(story, options.timeout.unwrap_or(hold.patience()))?;
+        let saved = folder.load(story)?;
+        let mine = match hold {
+            Hold::UntilKept => Ok(lock),
+            Hold::WhileRead => Err(saved.clone()),
+        };
+        let (world, handle) = world_for(story, saved, options.seed.unwrap_or(0), &config.name, &config.region);
+        Ok(Self { world, played: Some(Arc::new(Played { store: folder, handle, held: mine })) })
     }
 }
 
@@ -42,7 +87,9 @@ impl Outside<Street> {
     /// The way to any deployment: needs no configuration and no account.
     pub fn street(options: &Options, environment: &Environment) -> Result<Self, Failure> {
         if let Some(name) = options.story() {
-            let Outside { world, played } = Outside::play(story(name)?, options.seed, environment, &Config::sandbox())?;
+            let config = Config::sandbox();
+            let Outside { world, played } =
+                Outside::play(story(name)?, options, environment, &config, Hold::UntilKept)?;
             return Ok(Self { world: world.into(), played });
         }
         let given = options.flags.ca_file.as_ref().map(PathBuf::from);
@@ -63,9 +110,23 @@ impl<W> Outside<W> {
     pub fn keeper(&self) -> impl Fn() -> Result<(), Failure> + use<W> {
         let played = self.played.clone();
         move || match &played {
-            Some((store, handle)) => Ok(store.save(&handle.saved())?),
+            Some(played) => Ok(played.keep()?),
             None => Ok(()),
         }
+    }
+}
+
+impl Played {
+    /// Keeps the story. Of a command that only reads it is no more than the time that has passed, and that counts only
+    /// where nobody else has played meanwhile.
+    fn keep(&self) -> Result<(), StoreError> {
+        let Err(read) = &self.held else { return self.store.save(&self.handle.saved()) };
+        let story = self.handle.story();
+        let _lock = match self.store.lock(story, Duration::ZERO) {
+            Err(StoreError::Busy { .. }) => return Ok(()),
+            lock => lock?,
+        };
+        if self.store.load(story)? == *read { self.store.save(&self.handle.saved()) } else { Ok(()) }
     }
 }
 
@@ -149,6 +210,12 @@ fn ours(folder: PathBuf, variable: &str) -> Result<PathBuf, Failure> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Busy { path, .. } = &error {
+            return Self::new(Kind::TimedOut, error.to_string())
+                .because(format!("it holds {} until it is done", path.display()))
+                .next("wait until it is done, then run the same command again; a longer `--timeout` waits for it")
+                .next("or play in a folder of your own: set MEETCTL_STATE_DIR");
+        }
         let why = std::error::Error::source(&error).map(ToString::to_string);
         let failure = Self::new(Kind::Configuration, error.to_string()).next(
             "set the story back with `meetctl sandbox --reset STORY`, or set MEETCTL_STATE_DIR to another folder",

@@ -26,15 +26,18 @@ data "aws_iam_policy_document" "tasks_trust" {
 }
 
 locals {
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
+
   # 111122223333.dkr.ecr.us-west-2.amazonaws.com/path
   ecr      = regexall("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.amazonaws\\.com(?:/(.+))?$", var.image_registry)
   ecr_path = length(local.ecr) == 0 ? "" : try(coalesce(local.ecr[0][2]), "") == "" ? "" : "${local.ecr[0][2]}/"
 }
 
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-execution"
-  description        = "ECS prepares the task of ${var.name}: reads its secret, opens its logs"
-  assume_role_policy = data.aws_iam_policy_document.tasks_trust.json
+  name                 = "${var.name}-execution"
+  description          = "ECS prepares the task of ${var.name}: reads its secret, opens its logs"
+  assume_role_policy   = data.aws_iam_policy_document.tasks_trust.json
+  permissions_boundary = local.permissions_boundary
 }
 
 data "aws_iam_policy_document" "execution" {
@@ -54,8 +57,9 @@ data "aws_iam_policy_document" "execution" {
     for_each = local.ecr
 
     content {
-      sid       = "Images"
-      actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      sid = "Images"
+      # The last one fills a pull-through cache; a repository that is filled by hand does not need it.
+      actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchImportUpstreamImage"]
       resources = [for image in ["web", "prosody", "jicofo", "jvb"] : "arn:${local.partition}:ecr:${statement.value[1]}:${statement.value[0]}:repository/${local.ecr_path}${image}"]
     }
   }
@@ -79,9 +83,10 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-task"
-  description        = "The containers of ${var.name}: may protect their own task while people meet, and nothing else"
-  assume_role_policy = data.aws_iam_policy_document.tasks_trust.json
+  name                 = "${var.name}-task"
+  description          = "The containers of ${var.name}: may protect their own task while people meet, and nothing else"
+  assume_role_policy   = data.aws_iam_policy_document.tasks_trust.json
+  permissions_boundary = local.permissions_boundary
 }
 
 # Counting needs no permission (loopback), logging is the execution role's. It may not start or stop anything.

@@ -7,6 +7,11 @@ locals {
   # target collide in the balancer's connection tracking.
   # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-troubleshooting.html
   media_address = one(aws_eip.media[*].public_ip)
+
+  # A load balancer does not reach a zone in which it has no address. Media comes in at the address in the first zone:
+  # from there to a task in another zone each gigabyte would be paid for, so the task has one zone only. Media that goes
+  # straight to the task crosses nothing, so there it may start wherever there is room.
+  service_subnets = local.media_through_nlb ? [aws_subnet.public[var.task_zone - 1].id] : slice(aws_subnet.public[*].id, 0, var.load_balancer_zones)
 }
 
 resource "aws_eip" "media" {
@@ -16,6 +21,13 @@ resource "aws_eip" "media" {
   domain = "vpc"
 
   tags = { Name = "${var.name}-media" }
+}
+
+# The addresses of a load balancer cannot be changed in place, although the provider tries to: it asks AWS to take an
+# address away without naming its subnet, and a plan with fewer zones does not match what is applied.
+# https://github.com/hashicorp/terraform-provider-aws/issues/40060
+resource "terraform_data" "balancer_addresses" {
+  input = { media_ingress = var.media_ingress, zones = var.load_balancer_zones }
 }
 
 resource "aws_lb" "this" {
@@ -44,6 +56,10 @@ resource "aws_lb" "this" {
 
   tags = { Name = "${var.name}-nlb" }
 
+  lifecycle {
+    replace_triggered_by = [terraform_data.balancer_addresses]
+  }
+
   depends_on = [aws_internet_gateway.this, aws_route.internet]
 }
 
@@ -56,15 +72,19 @@ resource "aws_lb_target_group" "web" {
   port                 = 8000
   deregistration_delay = 15
 
+  # nginx and prosody see who calls, and can tell one guest from another.
+  preserve_client_ip = "true"
+
+  # ECS replaces a task that this calls unhealthy, with everybody in it: quick to trust, slow to give up.
   health_check {
     protocol            = "HTTP"
     port                = "8000"
     path                = "/"
     matcher             = "200-399"
-    interval            = 5
-    timeout             = 4
+    interval            = 10
+    timeout             = 5
     healthy_threshold   = 2
-    unhealthy_threshold = 3
+    unhealthy_threshold = 10
   }
 
   tags = { Name = "${var.name}-web" }
@@ -92,13 +112,18 @@ resource "aws_lb_target_group" "jvb" {
     port                = "8080"
     path                = "/about/health"
     matcher             = "200-399"
-    interval            = 5
-    timeout             = 4
+    interval            = 10
+    timeout             = 5
     healthy_threshold   = 2
-    unhealthy_threshold = 3
+    unhealthy_threshold = 10
   }
 
   tags = { Name = "${var.name}-jvb" }
+
+  # When media leaves the load balancer, the service lets go of this group before it is deleted.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_lb_listener" "https" {

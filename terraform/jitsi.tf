@@ -17,6 +17,9 @@ locals {
     accent     = var.branding.accent
     text       = var.branding.text
     last_n     = var.video.last_n
+
+    frame_ancestors = var.frame_ancestors
+    csp_report_only = var.csp_report_only
   }
 
   # Where each file ends up: below /config of the container that the path begins with.
@@ -25,6 +28,7 @@ locals {
     "web/custom-config.js"           = templatefile("${local.jitsi_config_dir}/web/custom-config.js.tftpl", local.template_values)
     "web/custom-interface_config.js" = templatefile("${local.jitsi_config_dir}/web/custom-interface_config.js.tftpl", local.template_values)
     "web/nginx-custom/branding.conf" = file("${local.jitsi_config_dir}/web/nginx/branding.conf")
+    "web/nginx-custom/headers.conf"  = templatefile("${local.jitsi_config_dir}/web/nginx/headers.conf.tftpl", local.template_values)
     "web/branding/branding.json"     = templatefile("${local.jitsi_config_dir}/web/branding/branding.json.tftpl", local.template_values)
     "web/branding/title.html"        = templatefile("${local.jitsi_config_dir}/web/branding/title.html.tftpl", local.template_values)
     "web/branding/logo.svg"          = file("${local.theme_dir}/logo.svg")

@@ -9,22 +9,27 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
+
+  # Zones that some accounts see and Fargate does not know.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
+  exclude_zone_ids = ["apne1-az3", "usw1-az2"]
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.names) >= 2
+      error_message = "region: ${var.region} offers this account fewer than two availability zones in which Fargate runs."
+    }
+  }
 }
 
 resource "aws_vpc" "this" {
   #checkov:skip=CKV2_AWS_11:Flow logs are billed by the gigabyte and would mostly record encrypted media.
+  #checkov:skip=CKV2_AWS_12:Nothing uses the default group. To empty it, it would have to be tagged, and the deployer may tag only what it makes.
   cidr_block           = var.vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
 
   tags = { Name = var.name }
-}
-
-# Nothing uses the default group; emptied, nothing can start to.
-resource "aws_default_security_group" "this" {
-  vpc_id = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-default-unused" }
 }
 
 resource "aws_internet_gateway" "this" {

@@ -44,7 +44,7 @@ resource "aws_sns_topic_policy" "alarms" {
   policy = data.aws_iam_policy_document.alarms.json
 }
 
-# --- Alarms --------------------------------------------------------------------------------------------------------
+# --- Alarms: ten metrics in all, as many as are free ---------------------------------------------------------------
 
 locals {
   # An alarm must name its load balancer. Powered down it names one that never was, so that it waits instead of being
@@ -96,17 +96,130 @@ resource "aws_cloudwatch_metric_alarm" "unhealthy_targets" {
   treat_missing_data  = "notBreaching"
 }
 
-# The counter's lines become a metric that exists only while there are lines ($0.30 a month, by the hour).
-resource "aws_cloudwatch_log_metric_filter" "occupancy" {
-  name           = "${var.name}-occupancy"
+# The counter's lines become metrics, which exist only while there are lines ($0.30 a month each, by the hour).
+locals {
+  counted = {
+    Participants = "$.participants"
+    Rooms        = "$.conferences"
+    Stress       = "$.jvb.stress_level"
+    Loss         = "$.jvb.loss"
+    FailedJoins  = "$.jvb.ice_failed"
+    BytesSent    = "$.jvb.total_bytes_sent"
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "counted" {
+  for_each = local.counted
+
+  name           = "${var.name}-${lower(each.key)}"
   log_group_name = aws_cloudwatch_log_group.this.name
   pattern        = "{ $.type = \"occupancy\" }"
 
   metric_transformation {
     namespace = var.name
-    name      = "Participants"
-    value     = "$.participants"
+    name      = each.key
+    value     = each.value
   }
+}
+
+# ECS has no metric of its own for it, but every task begins with its files.
+resource "aws_cloudwatch_log_metric_filter" "task_starts" {
+  name           = "${var.name}-taskstarts"
+  log_group_name = aws_cloudwatch_log_group.this.name
+  pattern        = "\"meetctl: all files delivered\""
+
+  metric_transformation {
+    namespace = var.name
+    name      = "TaskStarts"
+    value     = "1"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "restarts" {
+  alarm_name        = "${var.name}-restarts"
+  alarm_description = "Three tasks have started within an hour: one after the other ends. More: meetctl why"
+  alarm_actions     = [aws_sns_topic.alarms.arn]
+
+  namespace           = var.name
+  metric_name         = aws_cloudwatch_log_metric_filter.task_starts.metric_transformation[0].name
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 3
+  period              = 3600
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+}
+
+resource "aws_cloudwatch_metric_alarm" "processor" {
+  alarm_name        = "${var.name}-processor"
+  alarm_description = "The task's processors have been nine tenths busy for ten minutes: sound and pictures stutter soon. Fewer cameras (video), or a larger task (task_cpu)"
+  alarm_actions     = [aws_sns_topic.alarms.arn]
+  ok_actions        = [aws_sns_topic.alarms.arn]
+
+  namespace           = "AWS/ECS"
+  metric_name         = "CPUUtilization"
+  dimensions          = { ClusterName = local.cluster_name, ServiceName = local.service_name }
+  statistic           = "Average"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 90
+  period              = 300
+  evaluation_periods  = 2
+  datapoints_to_alarm = 2
+  treat_missing_data  = "notBreaching"
+}
+
+# The bridge counts from its start, so what matters is how much it grew. A bridge that starts anew within the five
+# minutes may raise it without cause.
+resource "aws_cloudwatch_metric_alarm" "failed_joins" {
+  alarm_name        = "${var.name}-failed-joins"
+  alarm_description = "Three people could not reach the bridge within five minutes: they are in the room without sound and pictures. More: meetctl health"
+  alarm_actions     = [aws_sns_topic.alarms.arn]
+
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 3
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+
+  metric_query {
+    id          = "failed"
+    expression  = "most - least"
+    label       = "failed joins"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { most = "Maximum", least = "Minimum" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = var.name
+        metric_name = aws_cloudwatch_log_metric_filter.counted["FailedJoins"].metric_transformation[0].name
+        stat        = metric_query.value
+        period      = 300
+      }
+    }
+  }
+}
+
+# ACM renews by itself 60 days before the end. When it has not three weeks before, the validation record is gone.
+# https://docs.aws.amazon.com/acm/latest/userguide/cloudwatch-metrics.html
+resource "aws_cloudwatch_metric_alarm" "certificate" {
+  alarm_name        = "${var.name}-certificate"
+  alarm_description = "The certificate ends in less than three weeks and was not renewed: its validation record in Route 53 must be there. More: meetctl health"
+  alarm_actions     = [aws_sns_topic.alarms.arn]
+  ok_actions        = [aws_sns_topic.alarms.arn]
+
+  namespace           = "AWS/CertificateManager"
+  metric_name         = "DaysToExpiry"
+  dimensions          = { CertificateArn = aws_acm_certificate.this.arn }
+  statistic           = "Minimum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 21
+  period              = 86400
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
 }
 
 resource "aws_cloudwatch_metric_alarm" "no_data" {
@@ -144,8 +257,8 @@ resource "aws_cloudwatch_metric_alarm" "no_data" {
     id = "lines"
 
     metric {
-      namespace   = aws_cloudwatch_log_metric_filter.occupancy.metric_transformation[0].namespace
-      metric_name = aws_cloudwatch_log_metric_filter.occupancy.metric_transformation[0].name
+      namespace   = var.name
+      metric_name = aws_cloudwatch_log_metric_filter.counted["Participants"].metric_transformation[0].name
       stat        = "SampleCount"
       period      = 300
     }
@@ -162,12 +275,12 @@ resource "aws_cloudwatch_dashboard" "this" {
       {
         type = "metric", x = 0, y = 0, width = 12, height = 6
         properties = {
-          title   = "People in meetings"
+          title   = "People and rooms"
           region  = var.region
           view    = "timeSeries"
           stat    = "Maximum"
           period  = 60
-          metrics = [[var.name, "Participants"]]
+          metrics = [[var.name, "Participants"], [var.name, "Rooms"]]
         }
       },
       {
@@ -195,6 +308,39 @@ resource "aws_cloudwatch_dashboard" "this" {
       },
       {
         type = "metric", x = 12, y = 6, width = 12, height = 6
+        properties = {
+          title  = "Sent by the bridge, bytes a second"
+          region = var.region
+          view   = "timeSeries"
+          metrics = [
+            [{ expression = "RATE(sent)", id = "rate", label = "bytes a second" }],
+            [var.name, "BytesSent", { id = "sent", stat = "Maximum", period = 60, visible = false }],
+          ]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 12, width = 12, height = 6
+        properties = {
+          title   = "Stress of the bridge, and packets lost (1: all)"
+          region  = var.region
+          view    = "timeSeries"
+          stat    = "Maximum"
+          period  = 60
+          metrics = [[var.name, "Stress"], [var.name, "Loss"]]
+        }
+      },
+      {
+        type = "metric", x = 12, y = 12, width = 12, height = 6
+        properties = {
+          title   = "Failed joins since the task started, and starts of a task"
+          region  = var.region
+          view    = "timeSeries"
+          period  = 60
+          metrics = [[var.name, "FailedJoins", { stat = "Maximum" }], [var.name, "TaskStarts", { stat = "Sum" }]]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 18, width = 12, height = 6
         properties = {
           title   = "Unhealthy targets"
           region  = var.region

@@ -68,6 +68,11 @@ output "media_addresses" {
   value       = aws_eip.media[*].public_ip
 }
 
+output "placeholder_address" {
+  description = "Address to which the name leads while powered down."
+  value       = local.placeholder_address
+}
+
 output "power" {
   description = "The power level that was applied: standby or powered-down."
   value       = var.power
@@ -86,4 +91,19 @@ output "scheduler_role_arn" {
 output "alarm_topic_arn" {
   description = "SNS topic that is told about alarms."
   value       = aws_sns_topic.alarms.arn
+}
+
+output "alarm_emails" {
+  description = "Addresses that get the alarms; empty: nobody is told."
+  value       = var.alarm_emails
+}
+
+output "images" {
+  description = "Image of each Jitsi container, by tag or by digest."
+  value       = local.image
+}
+
+output "program" {
+  description = "Program that applied this, and its version, as meetctl said; empty without meetctl."
+  value       = var.program
 }

@@ -16,6 +16,20 @@ provider "aws" {
   }
 }
 
+# Which program made this state. Both read the other's, and write what it may not understand.
+resource "terraform_data" "program" {
+  input = var.program.name
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = contains(["", self.input], var.program.name) || self.input == ""
+      error_message = "This platform was made with ${self.input}, and ${var.program.name} ${var.program.version} is running. Use ${self.input}; docs/guide-aws.md tells how to change over on purpose."
+    }
+  }
+}
+
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}

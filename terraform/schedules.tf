@@ -31,9 +31,10 @@ data "aws_iam_policy_document" "scheduler_trust" {
 }
 
 resource "aws_iam_role" "scheduler" {
-  name               = "${var.name}-scheduler"
-  description        = "Lets the schedules of ${var.name} change how many tasks its service runs"
-  assume_role_policy = data.aws_iam_policy_document.scheduler_trust.json
+  name                 = "${var.name}-scheduler"
+  description          = "Lets the schedules of ${var.name} change how many tasks its service runs"
+  assume_role_policy   = data.aws_iam_policy_document.scheduler_trust.json
+  permissions_boundary = local.permissions_boundary
 }
 
 data "aws_iam_policy_document" "scheduler" {

@@ -46,6 +46,11 @@ locals {
       PUBLIC_URL            = "https://${var.domain}"
       ENABLE_IPV6           = "0"
       ENABLE_XMPP_WEBSOCKET = "1"
+
+      # By the address of the person: the load balancer passes it on (preserve_client_ip), nginx too. A whole meeting
+      # behind one address may come back within a second or two; the default of three a second would slow it down.
+      PROSODY_ENABLE_RATE_LIMITS    = "1"
+      PROSODY_RATE_LIMIT_LOGIN_RATE = "30"
     }, var.max_participants > 0 ? { MAX_PARTICIPANTS = tostring(var.max_participants) } : {})
 
     jicofo = merge(local.xmpp, {
@@ -62,9 +67,9 @@ locals {
       XMPP_SERVER            = "127.0.0.1"
       VIDEOBRIDGE_MAX_MEMORY = "3072m"
 
-      # Counting and draining; reachable from inside the task only.
-      COLIBRI_REST_ENABLED  = "1"
-      SHUTDOWN_REST_ENABLED = "1"
+      # Counting; reachable from inside the task only. Draining stays off: a bridge in graceful shutdown refuses
+      # newcomers, and there is no second one.
+      COLIBRI_REST_ENABLED = "1"
 
       # Powered down there is no address to advertise, and no task to do so.
       JVB_ADVERTISE_IPS                = local.media_address == null ? "" : local.media_address
@@ -97,21 +102,17 @@ locals {
     )
   }
 
+  # Liveness, not readiness: ECS replaces a task that one of these calls unhealthy, with everybody in it. So they ask
+  # their own container alone, and forgive a minute and a half (interval and retries below). jicofo's /about/health would
+  # ask for the bridge and prosody as well; that readiness is in the counter's line, and in meetctl's proof.
+  #
   # The images bring no health check that ECS would use, and a task is only HEALTHY if every essential container has one.
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/healthcheck.html
   health = {
     web     = { url = "http://127.0.0.1:8000/", start = 60 }
     prosody = { url = "http://127.0.0.1:5280/health", start = 60 }
-    jicofo  = { url = "http://127.0.0.1:8888/about/health", start = 120 }
+    jicofo  = { url = "http://127.0.0.1:8888/about/version", start = 120 }
     jvb     = { url = "http://127.0.0.1:8080/about/health", start = 120 }
-  }
-
-  # Everything waits for its files; all but prosody wait for prosody, for clean logs. They would retry by themselves.
-  depends_on_containers = {
-    for name in ["web", "prosody", "jicofo", "jvb"] : name => concat(
-      [{ containerName = "config", condition = "SUCCESS" }],
-      name == "prosody" ? [] : [{ containerName = "prosody", condition = "HEALTHY" }]
-    )
   }
 
   jitsi_containers = [
@@ -125,13 +126,16 @@ locals {
       portMappings = local.ports[name]
       mountPoints  = [{ sourceVolume = "config-${name}", containerPath = "/config", readOnly = true }]
       volumesFrom  = []
-      dependsOn    = local.depends_on_containers[name]
+
+      # For its files, which must be there when it starts. For nobody else: nginx answers 502 until prosody is up, jicofo
+      # and the bridge try to sign in every few seconds.
+      dependsOn = [{ containerName = "config", condition = "SUCCESS" }]
 
       healthCheck = {
         command     = ["CMD-SHELL", "curl -fsS -o /dev/null ${local.health[name].url} || exit 1"]
         interval    = 10
         timeout     = 5
-        retries     = 3
+        retries     = 10
         startPeriod = local.health[name].start
       }
 
@@ -183,7 +187,7 @@ locals {
     logConfiguration       = local.logs["config"]
   }
 
-  # The bridge's image has bash, curl and jq.
+  # The bridge's image has bash, curl and jq. It starts after those that it asks; it does not wait until they answer.
   occupancy_container = {
     name       = "occupancy"
     image      = local.image["jvb"]
@@ -241,6 +245,12 @@ resource "aws_ecs_task_definition" "this" {
       name = "config-${volume.value}"
     }
   }
+
+  # The service moves on before its old revision goes. Terraform carries this over to what the revision needs, so that an
+  # Elastic IP, too, is released last.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_ecs_service" "this" {
@@ -272,8 +282,7 @@ resource "aws_ecs_service" "this" {
   propagate_tags          = "SERVICE"
 
   network_configuration {
-    # A load balancer does not reach a zone in which it has no address.
-    subnets          = slice(aws_subnet.public[*].id, 0, var.load_balancer_zones)
+    subnets          = local.service_subnets
     security_groups  = [aws_security_group.task.id]
     assign_public_ip = true
   }
@@ -303,8 +312,8 @@ resource "aws_ecs_service" "this" {
   }
 
   # ECS refuses target groups without a listener; and a role whose policy goes first leaves the service stuck. On the way
-  # down Terraform removes the listeners first and tells the service afterwards, which is why meetctl stops the task
-  # before (that ECS minds nothing then is unverified on a live account).
+  # down the load balancer goes first, then the service hears of it, then the old revision and the Elastic IP go. meetctl
+  # has stopped the task before (that ECS minds nothing then is unverified on a live account).
   depends_on = [
     aws_lb_listener.https,
     aws_lb_listener.media,

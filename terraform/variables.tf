@@ -5,12 +5,13 @@ variable "name" {
   type        = string
   default     = "jitsi-video-platform"
 
-  # Load balancers and target groups allow 32 characters, and NAME-nlb is one of them. A load balancer's name must not
-  # begin with "internal-".
+  # The names that meetctl takes as well. Load balancers and target groups allow 32 characters, and must not begin with
+  # "internal-"; buckets have prefixes of their own.
   # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
   validation {
-    condition     = can(regex("^[a-z](-?[a-z0-9]){2,27}$", var.name)) && length(var.name) <= 28 && !startswith(var.name, "internal-")
-    error_message = "name: 3 to 28 characters, lowercase letters, digits and single hyphens, beginning with a letter, not ending with a hyphen, not beginning with \"internal-\"."
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$", var.name)) && !can(regex("^(internal-|xn--|sthree-|amzn-s3-demo-)", var.name))
+    error_message = "name: 1 to 24 characters, lowercase letters, digits and hyphens, beginning with a letter, not ending with a hyphen, and not beginning with internal-, xn--, sthree- or amzn-s3-demo-."
   }
 }
 
@@ -30,9 +31,10 @@ variable "region" {
   type        = string
   default     = "us-west-2"
 
+  # Whether the region exists is the provider's to say, and whether Fargate has two zones there, a look at the account.
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region: a region's code, such as us-west-2."
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region)) && !can(regex("^(cn-|us-gov-|us-iso|eu-isoe-|eusc-)", var.region))
+    error_message = "region: a region's code, such as us-west-2. China, GovCloud and the other separate partitions of AWS will not do: the policies and the certificate are those of the commercial regions."
   }
 }
 
@@ -93,7 +95,7 @@ variable "create_zone" {
 # --- What exists --------------------------------------------------------------------------------------------------
 
 variable "power" {
-  description = "`standby`: everything exists. `powered-down`: without the things that have a price by the hour (load balancer, listeners, Elastic IP, alias record). Neither starts or stops a task: that belongs to meetctl."
+  description = "`standby`: everything exists. `powered-down`: without the things that have a price by the hour (load balancer, listeners, Elastic IP); the name then leads to a placeholder. Neither starts or stops a task: that belongs to meetctl."
   type        = string
   default     = "standby"
 
@@ -125,8 +127,19 @@ variable "load_balancer_zones" {
   }
 }
 
+variable "task_zone" {
+  description = "With `media_ingress = \"nlb\"`: the availability zone in which the task starts, 1 or 2. Media arrives in the first, so 2 is for the evening on which Fargate has no room there: what then crosses is paid for ($0.01 a gigabyte, each way)."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = contains([1, 2], var.task_zone) && var.task_zone <= var.load_balancer_zones
+    error_message = "task_zone: 1, or 2 where load_balancer_zones is 2: a load balancer does not reach a zone in which it has no address."
+  }
+}
+
 variable "vpc_cidr" {
-  description = "Private address range of the network; two /20 (of a /16) are used as public subnets."
+  description = "Private address range of the network; two /20 (of a /16) are used as public subnets. Cannot be changed while the platform stands."
   type        = string
   default     = "10.42.0.0/16"
 
@@ -162,7 +175,7 @@ variable "release" {
 }
 
 variable "image_registry" {
-  description = "Where the images are pulled from. A private ECR registry of this account (with repositories web, prosody, jicofo, jvb below this path) starts faster; the execution role is then allowed to read it."
+  description = "Where the images are pulled from. A private ECR registry (with repositories web, prosody, jicofo, jvb below this path, filled by hand or by a pull-through cache) starts faster; the execution role is then allowed to read it."
   type        = string
   default     = "ghcr.io/jitsi"
 
@@ -202,6 +215,17 @@ variable "task_memory" {
   validation {
     condition     = var.task_memory >= 8192 && var.task_memory <= 30720 && var.task_memory % 1024 == 0
     error_message = "task_memory: 8192 to 30720, in steps of 1024."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of an IAM policy that bounds what the platform's roles may ever do. Empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws:iam::([0-9]{12}|aws):policy/.+)?$", var.permissions_boundary))
+    error_message = "permissions_boundary: the ARN of an IAM policy, or empty."
   }
 }
 
@@ -291,6 +315,25 @@ variable "video" {
   }
 }
 
+# --- What browsers are told ---------------------------------------------------------------------------------------
+
+variable "frame_ancestors" {
+  description = "Pages that may show a meeting inside themselves, such as `https://example.org`; `'self'` for the platform's own, `'none'` for nobody. Empty: every page, as Jitsi has it."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for source in var.frame_ancestors : can(regex("^('self'|'none'|https://([*]\\.)?[A-Za-z0-9.-]+(:[0-9]+)?)$", source))]) && (!contains(var.frame_ancestors, "'none'") || length(var.frame_ancestors) == 1)
+    error_message = "frame_ancestors: 'self', or addresses such as https://example.org or https://*.example.org; or 'none' alone."
+  }
+}
+
+variable "csp_report_only" {
+  description = "Let browsers say, in their consoles, what a policy for scripts and connections would forbid. Nothing is forbidden by it; the policy is unverified with this release of Jitsi."
+  type        = bool
+  default     = false
+}
+
 # --- Secrets, storage, watching ---------------------------------------------------------------------------------
 
 variable "secrets_version" {
@@ -357,6 +400,17 @@ variable "alarm_emails" {
   validation {
     condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
     error_message = "alarm_emails: mail addresses."
+  }
+}
+
+variable "program" {
+  description = "meetctl says here which program runs, `terraform` or `tofu`, and its version. One platform stays with one program: their states drift apart. Empty: not checked."
+  type        = object({ name = string, version = string })
+  default     = { name = "", version = "" }
+
+  validation {
+    condition     = contains(["", "terraform", "tofu"], var.program.name) && can(regex("^[0-9A-Za-z.+-]*$", var.program.version))
+    error_message = "program: name is terraform or tofu, version as the program prints it."
   }
 }
 

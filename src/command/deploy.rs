@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Context, ask};
 use crate::domain::changes::{Changes, Data, Deed, Wanted};
 use crate::domain::cost::Cost;
@@ -87,7 +89,7 @@ const ZONES: u32 = 2;
 async fn planned(args: &Args, cx: &Context, job: Job<'_>, seen: &Observed) -> Result<Option<Planned>, Failure> {
     let data = if args.allow_destroying_data { Data::MayGo } else { Data::Stays };
     let adopt_recordings =
-        args.adopt_recordings || (seen.service.is_absent() && cx.world.cloud.kept().await?.recordings.is_some());
+        args.adopt_recordings || (seen.service.is_absent() && kept_recordings(cx, job).await?.is_some());
     let wanted = Wanted::Deployed { adopt_recordings, data };
     match engine::preview(job, wanted, seen).await {
         // The list of tags may name a bucket for a while after it was deleted.
@@ -96,6 +98,10 @@ async fn planned(args: &Args, cx: &Context, job: Job<'_>, seen: &Observed) -> Re
         }
         other => other,
     }
+}
+
+async fn kept_recordings(cx: &Context, job: Job<'_>) -> Result<Option<String>, Failure> {
+    Ok(engine::again(job, Instant::now() + job.timeout, || cx.world.cloud.kept()).await?.recordings)
 }
 
 fn nothing_to_adopt() -> String {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Context, ask};
 use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::cost::{Cost, Money};
@@ -61,7 +63,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let question = format!("Remove {} and everything above? It costs {before} an hour now. {fate}", cx.config.name);
     ask::type_name(cx, args.confirm.as_deref(), &named.told(cx, &question)).await?;
     let outcome = engine::reach(job, GOAL).await?;
-    let bucket = kept(recordings, cx, &seen).await?;
+    let bucket = kept(recordings, cx, job, &seen).await?;
     cx.say.answer(Answer::Settled(Settled {
         level: Level::Destroyed,
         before,
@@ -74,10 +76,11 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
 }
 
 /// A bucket that an earlier removal kept is not Terraform's any more, and stays.
-async fn kept(recordings: Recordings, cx: &Context, seen: &Observed) -> Result<Option<String>, Failure> {
+async fn kept(recordings: Recordings, cx: &Context, job: Job<'_>, seen: &Observed) -> Result<Option<String>, Failure> {
     let managed = seen.managed.present().is_some_and(|m| m.iter().any(|a| a == "aws_s3_bucket.recordings"));
     if recordings == Recordings::Deleted && managed {
         return Ok(None);
     }
-    Ok(cx.world.cloud.kept().await?.recordings.map(|bucket| format!("the bucket with recordings, {bucket}")))
+    let kept = engine::again(job, Instant::now() + job.timeout, || cx.world.cloud.kept()).await?;
+    Ok(kept.recordings.map(|bucket| format!("the bucket with recordings, {bucket}")))
 }

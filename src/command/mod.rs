@@ -33,6 +33,7 @@ use crate::domain::plan::Policy;
 use crate::engine::{Job, sign_in};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Events;
+use crate::outside::Hold;
 use crate::probe::Sight;
 use crate::world::{Street, World};
 
@@ -122,6 +123,8 @@ pub struct Desk {
     pub seed: Option<u64>,
     /// Whether there is somebody to ask.
     pub interactive: bool,
+    /// `--timeout`
+    pub timeout: Option<Duration>,
 }
 
 impl Context {
@@ -162,6 +165,21 @@ impl Command {
 }
 
 impl OnPlatform {
+    /// How long it keeps other commands out of the sandbox's story.
+    pub const fn hold(&self) -> Hold {
+        match self {
+            Self::Status(_) => Hold::WhileRead,
+            Self::Up(_)
+            | Self::Down(_)
+            | Self::PowerDown(_)
+            | Self::Deploy(_)
+            | Self::Destroy(_)
+            | Self::Health(_)
+            | Self::TestPlatform(_)
+            | Self::Why(_) => Hold::UntilKept,
+        }
+    }
+
     fn limit(&self) -> Option<Duration> {
         match self {
             Self::Up(_) => Some(up::LONGEST),

@@ -1,5 +1,7 @@
 //! `meetctl sandbox`
 
+use std::time::Duration;
+
 use super::Desk;
 use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Story};
@@ -30,11 +32,17 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// How long to wait for whoever plays the story.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 fn stories() -> Vec<Story> {
     sandbox::Story::ALL.into_iter().map(|story| Story { name: story.name(), about: story.about() }).collect()
 }
 
 fn reset(name: &str, desk: &Desk) -> Result<(), Failure> {
     let story = outside::story(name)?;
-    Ok(outside::store(&desk.environment)?.forget(story)?)
+    let kept = outside::store(&desk.environment)?;
+    // Whoever plays it would keep it again afterwards.
+    let _held = kept.lock(story, desk.timeout.unwrap_or(PATIENCE))?;
+    Ok(kept.forget(story)?)
 }

@@ -39,14 +39,30 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// Without a failed start: what stood in the way of the one that runs well now, or that nothing is to be seen.
+fn nothing_failed(seen: &Observed) -> String {
+    let overcome = || {
+        let (service, tasks, deployment) = (seen.service.present()?, seen.tasks.present()?, seen.deployment()?);
+        cause::overcome(service, tasks, deployment)
+    };
+    match overcome() {
+        Some(cause) => format!(
+            "the platform runs, and its task is healthy; before that, at {}: {} ({})",
+            cause.at.strftime("%H:%M UTC"),
+            cause.what,
+            cause.evidence
+        ),
+        None => "no failed start is to be seen; ECS shows stopped tasks for about an hour only".into(),
+    }
+}
+
 async fn answer(cx: &Context, seen: &Observed) -> Why {
     let found = match (&seen.service, &seen.tasks) {
-        (Reading::Present(service), Reading::Present(tasks)) => cause::last(service, tasks),
+        (Reading::Present(service), Reading::Present(tasks)) => cause::last(service, tasks, seen.at),
         _ => None,
     };
     let Some((deployment, cause)) = found else {
-        let note = "no failed start is to be seen; ECS shows stopped tasks for about an hour only";
-        return Why { deployment: None, cause: None, log: None, note: Some(note.into()) };
+        return Why { deployment: None, cause: None, log: None, note: Some(nothing_failed(seen)) };
     };
     let (log, note) = match log_of(&cx.world, &cause).await {
         Ok(log) => (log, None),

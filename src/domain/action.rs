@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::judge::is_detached;
+use super::observed::Observed;
+
 /// One change to the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,6 +27,23 @@ pub enum Action {
     RemoveWithRecordings,
     /// Lift the tasks' scale-in protection, so that they can be stopped during a meeting.
     Unprotect,
+}
+
+impl Action {
+    /// Whether a start is what takes the place of the tasks that are there: by a new deployment, or by attaching the
+    /// service to other target groups, which makes one.
+    pub(super) fn replaces_tasks(self, seen: &Observed) -> bool {
+        match self {
+            Self::Start => true,
+            Self::Restore => is_detached(seen),
+            Self::Stop
+            | Self::PowerDown
+            | Self::RemoveBalancers
+            | Self::RemoveKeepingRecordings
+            | Self::RemoveWithRecordings
+            | Self::Unprotect => false,
+        }
+    }
 }
 
 impl fmt::Display for Action {

@@ -3,11 +3,13 @@
 //! The words are those of the ECS developer guide's pages `stopped-task-error-codes` and
 //! `service-event-messages-list`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::name::{DeploymentId, TaskId};
-use super::observed::{Container, Rollout, Service, Stop, Task};
+use super::observed::{Container, Deployment, Rollout, Service, ServiceEvent, Stop, Task, between};
 
 /// A root cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +40,34 @@ struct Row {
     what: &'static str,
     next: &'static [&'static str],
 }
+
+/// How much one line of ECS's says about a start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// It cannot succeed any more.
+    Certain,
+    /// ECS could not make a task, and goes on trying by itself.
+    Refusal,
+    /// It may explain what is seen otherwise.
+    Hint,
+}
+
+/// ECS spells it in both ways.
+const NO_INTERFACE: &[&[&str]] = &[&["Network Interface"], &["network interface"], &["RESOURCE:ENI"]];
+
+/// Why a task that was made could not be given its place: as much a refusal as one that a service event tells of.
+const REFUSED_STOPS: &[Row] = &[
+    Row {
+        any: NO_INTERFACE,
+        what: "no network interface could be made for the task",
+        next: &["check that the subnet has free addresses, and the account's quota of network interfaces"],
+    },
+    Row {
+        any: &[&["Capacity is unavailable at this time"]],
+        what: "AWS has no Fargate capacity free in these zones",
+        next: &["try again in a few minutes", "or use other availability zones, or the other CPU architecture"],
+    },
+];
 
 /// Why tasks stop. The first row that fits is the one; `{container}` and `{image}` are filled in.
 const STOPS: &[Row] = &[
@@ -90,11 +120,6 @@ const STOPS: &[Row] = &[
         next: &["read AWS's words above; then run `meetctl up` once more"],
     },
     Row {
-        any: &[&["Network Interface"]],
-        what: "no network interface could be made for the task",
-        next: &["check that the subnet has free addresses, and the account's quota of network interfaces"],
-    },
-    Row {
         any: &[&["SpotInterruption"], &["Spot"]],
         what: "AWS took the Spot capacity back",
         next: &["run meetings on Fargate On-Demand, not on Spot"],
@@ -130,8 +155,8 @@ const STOPS: &[Row] = &[
     },
 ];
 
-/// What the service's own events say. A capacity event is certain at once: no task is made at all.
-const EVENTS: &[(Row, bool)] = &[
+/// What the service's own events say.
+const EVENTS: &[(Row, Weight)] = &[
     (
         Row {
             any: &[&["reached the limit on the number of vCPU"], &["limit on the number of vCPUs"]],
@@ -141,7 +166,7 @@ const EVENTS: &[(Row, bool)] = &[
                 "or ask for more: Service Quotas, AWS Fargate, \"Fargate On-Demand vCPU resource count\" (L-3032A538)",
             ],
         },
-        true,
+        Weight::Refusal,
     ),
     (
         Row {
@@ -149,7 +174,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "the account's quota of Fargate tasks is used up",
             next: &["stop other Fargate tasks of the account, or ask for more in Service Quotas"],
         },
-        true,
+        Weight::Refusal,
     ),
     (
         Row {
@@ -157,7 +182,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "AWS has no Fargate capacity free in these zones",
             next: &["try again in a few minutes", "or use other availability zones, or the other CPU architecture"],
         },
-        true,
+        Weight::Refusal,
     ),
     (
         Row {
@@ -165,7 +190,15 @@ const EVENTS: &[(Row, bool)] = &[
             what: "the task is larger than the account may run",
             next: &["ask for more in Service Quotas, or make the task smaller"],
         },
-        true,
+        Weight::Refusal,
+    ),
+    (
+        Row {
+            any: NO_INTERFACE,
+            what: "no network interface could be made for the task",
+            next: &["check that the subnet has free addresses, and the account's quota of network interfaces"],
+        },
+        Weight::Refusal,
     ),
     (
         Row {
@@ -173,7 +206,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "ECS could not place the task",
             next: &["read AWS's words above; then run `meetctl up` once more"],
         },
-        true,
+        Weight::Refusal,
     ),
     (
         Row {
@@ -181,7 +214,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "the service names a target group that does not exist",
             next: &["bring the stack up to date with Terraform"],
         },
-        true,
+        Weight::Certain,
     ),
     (
         Row {
@@ -189,7 +222,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "ECS cannot use the service's role",
             next: &["bring the stack up to date with Terraform"],
         },
-        true,
+        Weight::Certain,
     ),
     (
         Row {
@@ -197,7 +230,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "the deployment percentages leave ECS no room to start a task",
             next: &["set minimumHealthyPercent to 0 and maximumPercent to 100 or more"],
         },
-        true,
+        Weight::Certain,
     ),
     (
         Row {
@@ -205,7 +238,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "ECS has given up on this start",
             next: &["mend the cause, then run `meetctl up` again"],
         },
-        true,
+        Weight::Certain,
     ),
     (
         Row {
@@ -213,7 +246,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "tasks keep failing, and ECS waits longer before each new try",
             next: &["mend the cause, then run `meetctl up` again: it starts a new deployment at once"],
         },
-        true,
+        Weight::Certain,
     ),
     (
         Row {
@@ -221,7 +254,7 @@ const EVENTS: &[(Row, bool)] = &[
             what: "ECS slows the service's operations down",
             next: &["wait a minute, then run `meetctl up` again"],
         },
-        false,
+        Weight::Hint,
     ),
     (
         Row {
@@ -231,7 +264,7 @@ const EVENTS: &[(Row, bool)] = &[
                 "check the target group's health check: web answers on port 8000 at /, the bridge on 8080 at /about/health",
             ],
         },
-        false,
+        Weight::Hint,
     ),
     (
         Row {
@@ -239,48 +272,188 @@ const EVENTS: &[(Row, bool)] = &[
             what: "a container failed its health checks",
             next: &["run `meetctl why` for its log"],
         },
-        false,
+        Weight::Hint,
     ),
 ];
 
 /// How often the same start must stop before it is hopeless: once can be bad luck.
 const STOPS_UNTIL_CERTAIN: usize = 2;
+/// ECS goes on trying for as long as it is asked to; from this attempt on nobody should wait for it.
+const LAST_ATTEMPT: usize = 3;
+/// Nor when nothing has come for so long: ECS does not tell of every attempt.
+const NOTHING_COMES: Duration = Duration::from_mins(3);
+
+/// ECS's refusals to place a task, as long as none has come.
+pub struct Refused {
+    pub cause: Cause,
+    pub attempts: usize,
+}
 
 /// The root cause of a deployment's failure, as far as ECS still shows it.
-pub fn of(service: &Service, tasks: &[Task], deployment: &DeploymentId) -> Option<Cause> {
-    let made = service.deployments.iter().find(|d| d.id == *deployment)?;
-    let from_event = of_events(service, made.created);
-    let mut stops: Vec<(&Task, &Stop)> = tasks
-        .iter()
-        .filter(|t| t.deployment.as_ref() == Some(deployment))
-        .filter_map(|t| Some((t, t.stopped.as_ref()?)))
-        .filter(|(_, stop)| !is_orderly(stop))
-        .collect();
-    stops.sort_by_key(|(_, stop)| stop.at);
-    let given_up = made.rollout == Rollout::Failed;
-    let from_stop = stops
-        .last()
-        .map(|(task, stop)| Cause { certain: given_up || stops.len() >= STOPS_UNTIL_CERTAIN, ..of_stop(task, stop) });
-    match (from_stop, from_event) {
-        // ECS's "deployment failed" and "unable to start consistently" only repeat what the tasks say better.
-        (Some(stop), Some(event)) => Some(Cause { certain: stop.certain || event.certain, ..stop }),
-        (None, None) if given_up => Some(Cause {
+///
+/// What runs now outweighs what once failed: while a task of the deployment is well, there is none, and what happened
+/// before the deployment last came good is history.
+pub fn of(service: &Service, tasks: &[Task], deployment: &DeploymentId, now: Timestamp) -> Option<Cause> {
+    let start = Start::of(service, tasks, deployment)?;
+    if start.is_well() {
+        return None;
+    }
+    let stops = start.failures();
+    let stopped = stops.last().map(|(task, stop)| of_stop(task, stop));
+    let refused = start.refused(now);
+    let event = start.events(Weight::Certain).map(|(event, row)| of_event(event, row)).next();
+    let given_up = start.made.rollout == Rollout::Failed;
+    let certain = given_up
+        || event.is_some()
+        || stops.len() >= STOPS_UNTIL_CERTAIN
+        || refused.as_ref().is_some_and(|refused| refused.cause.certain);
+    // ECS's "deployment failed" and "unable to start consistently" only repeat what the tasks say better.
+    let best = [stopped, refused.map(|refused| refused.cause)].into_iter().flatten().max_by_key(|cause| cause.at);
+    let best = best
+        .or(event)
+        .or_else(|| given_up.then(|| start.given_up()))
+        .or_else(|| start.events(Weight::Hint).map(|(event, row)| of_event(event, row)).next())?;
+    Some(Cause { certain, ..best })
+}
+
+/// The refusals of a start for which no task has come yet.
+pub fn refused(service: &Service, tasks: &[Task], deployment: &DeploymentId, now: Timestamp) -> Option<Refused> {
+    Start::of(service, tasks, deployment).filter(|start| !start.is_well())?.refused(now)
+}
+
+/// The newest failure that a start has outlived: a task of it stopped, and the one that replaced it is well.
+pub fn outlived(service: &Service, tasks: &[Task], deployment: &DeploymentId) -> Option<Cause> {
+    let start = Start::that_is_well(service, tasks, deployment)?;
+    start.failures().last().map(|(task, stop)| of_stop(task, stop))
+}
+
+/// The newest thing that stood in the way of a start that is well now, refusals too.
+pub fn overcome(service: &Service, tasks: &[Task], deployment: &DeploymentId) -> Option<Cause> {
+    let start = Start::that_is_well(service, tasks, deployment)?;
+    let refusals = start.events(Weight::Refusal).map(|(event, row)| of_event(event, row));
+    let stops = start.stops().into_iter().map(|(task, stop)| of_stop(task, stop));
+    refusals.chain(stops).max_by_key(|cause| cause.at)
+}
+
+/// The newest failed start of which ECS still shows something.
+pub fn last(service: &Service, tasks: &[Task], now: Timestamp) -> Option<(DeploymentId, Cause)> {
+    let causes = service.deployments.iter().filter_map(|d| Some((d.id.clone(), of(service, tasks, &d.id, now)?)));
+    causes.max_by_key(|(_, cause)| cause.at)
+}
+
+/// What ECS shows of one deployment.
+struct Start<'a> {
+    made: &'a Deployment,
+    service: &'a Service,
+    /// All that are shown, of whichever deployment.
+    tasks: &'a [Task],
+    /// What is older says nothing about it.
+    since: Timestamp,
+}
+
+impl<'a> Start<'a> {
+    fn of(service: &'a Service, tasks: &'a [Task], deployment: &DeploymentId) -> Option<Self> {
+        let made = service.deployments.iter().find(|d| d.id == *deployment)?;
+        let start = Self { made, service, tasks, since: made.created };
+        // At rest ECS calls everything steady, also after a start that failed.
+        let on = service.desired > 0;
+        let came_good = start.own_events().find(|event| on && is_good_news(&event.message)).map(|event| event.at);
+        Some(Self { since: came_good.map_or(made.created, |at| at.max(made.created)), ..start })
+    }
+
+    /// A start that is well, with all its history.
+    fn that_is_well(service: &'a Service, tasks: &'a [Task], deployment: &DeploymentId) -> Option<Self> {
+        let start = Self::of(service, tasks, deployment).filter(Self::is_well)?;
+        Some(Self { since: start.made.created, ..start })
+    }
+
+    fn own(&self) -> impl Iterator<Item = &'a Task> {
+        let id = &self.made.id;
+        self.tasks.iter().filter(move |task| task.deployment.as_ref() == Some(id))
+    }
+
+    fn is_well(&self) -> bool {
+        self.own().any(Task::is_well)
+    }
+
+    /// Its tasks that stopped without having been asked to, oldest first.
+    fn stops(&self) -> Vec<(&'a Task, &'a Stop)> {
+        let stopped = self.own().filter_map(|task| Some((task, task.stopped.as_ref()?)));
+        let mut stops: Vec<_> = stopped.filter(|(_, stop)| stop.at >= self.since && !is_orderly(stop)).collect();
+        stops.sort_by_key(|(_, stop)| stop.at);
+        stops
+    }
+
+    /// Those of them that had a place to run in.
+    fn failures(&self) -> Vec<(&'a Task, &'a Stop)> {
+        let mut stops = self.stops();
+        stops.retain(|(task, stop)| !is_refused(task, stop));
+        stops
+    }
+
+    /// The service's lines that may speak of it, newest first.
+    fn own_events(&self) -> impl Iterator<Item = &'a ServiceEvent> {
+        let (since, id, tasks) = (self.since, &self.made.id, self.tasks);
+        self.service.events.iter().filter(move |e| e.at >= since && may_speak_of(&e.message, id, tasks))
+    }
+
+    /// Those of them that weigh so much, newest first, each with what it means.
+    fn events(&self, weight: Weight) -> impl Iterator<Item = (&'a ServiceEvent, &'static Row)> {
+        self.own_events().filter_map(move |event| {
+            let (row, own) = EVENTS.iter().find(|(row, _)| row.fits(&event.message))?;
+            (*own == weight).then_some((event, row))
+        })
+    }
+
+    /// What was refused since a task last came.
+    fn refused(&self, now: Timestamp) -> Option<Refused> {
+        let came = self.own().filter(|task| !task.stopped.as_ref().is_some_and(|stop| is_refused(task, stop)));
+        let came = came.map(|task| task.created).max();
+        let stops = self.stops().into_iter().filter(|(task, stop)| is_refused(task, stop));
+        let stops = stops.map(|(task, stop)| of_stop(task, stop));
+        let events = self.events(Weight::Refusal).map(|(event, row)| of_event(event, row));
+        let mut refusals: Vec<Cause> =
+            events.chain(stops).filter(|refusal| came.is_none_or(|came| refusal.at > came)).collect();
+        refusals.sort_by_key(|refusal| refusal.at);
+        let (first, newest) = (refusals.first()?, refusals.last()?);
+        let attempts = refusals.len();
+        let certain = attempts >= LAST_ATTEMPT || between(first.at, now) >= NOTHING_COMES;
+        Some(Refused { cause: Cause { certain, ..newest.clone() }, attempts })
+    }
+
+    fn given_up(&self) -> Cause {
+        Cause {
             what: "ECS has given up on this start".into(),
-            evidence: made.rollout_reason.clone().unwrap_or_default(),
-            at: made.created,
+            evidence: self.made.rollout_reason.clone().unwrap_or_default(),
+            at: self.made.created,
             container: None,
             task: None,
             next: vec!["run `meetctl up` again: it starts a new deployment".into()],
             certain: true,
-        }),
-        (stop, event) => stop.or(event),
+        }
     }
 }
 
-/// The newest failed start of which ECS still shows something.
-pub fn last(service: &Service, tasks: &[Task]) -> Option<(DeploymentId, Cause)> {
-    let causes = service.deployments.iter().filter_map(|d| Some((d.id.clone(), of(service, tasks, &d.id)?)));
-    causes.max_by_key(|(_, cause)| cause.at)
+/// Whether a line tells that all is as it was asked to be.
+fn is_good_news(message: &str) -> bool {
+    message.contains("has reached a steady state") || message.contains("deployment completed")
+}
+
+/// A line that names another deployment, or a task of one, does not speak of this one.
+fn may_speak_of(message: &str, deployment: &DeploymentId, tasks: &[Task]) -> bool {
+    const PREFIX: &str = "ecs-svc/";
+    let named: Vec<&str> = message
+        .match_indices(PREFIX)
+        .map(|(at, _)| {
+            let rest = &message[at..];
+            let digits = rest[PREFIX.len()..].find(|c: char| !c.is_ascii_digit());
+            digits.map_or(rest, |end| &rest[..PREFIX.len() + end])
+        })
+        .collect();
+    let names_another = !named.is_empty() && !named.contains(&deployment.as_str());
+    let of_another =
+        |task: &Task| task.deployment.as_ref() != Some(deployment) && message.contains(&format!("(task {})", task.id));
+    !names_another && !tasks.iter().any(of_another)
 }
 
 /// A stop that somebody asked for is not a failure.
@@ -288,28 +461,36 @@ fn is_orderly(stop: &Stop) -> bool {
     stop.code.as_deref() == Some("UserInitiated") || stop.reason.starts_with("Scaling activity initiated")
 }
 
-fn of_events(service: &Service, since: Timestamp) -> Option<Cause> {
-    service.events.iter().filter(|e| e.at >= since).find_map(|event| {
-        let (row, certain) = EVENTS.iter().find(|(row, _)| row.fits(&event.message))?;
-        Some(Cause {
-            what: row.what.into(),
-            evidence: event.message.clone(),
-            at: event.at,
-            container: None,
-            task: None,
-            next: row.next.iter().map(|&n| n.to_owned()).collect(),
-            certain: *certain,
-        })
-    })
+/// Whether ECS could not give the task its place.
+fn is_refused(task: &Task, stop: &Stop) -> bool {
+    let evidence = evidence(task, stop);
+    REFUSED_STOPS.iter().any(|row| row.fits(&evidence))
+}
+
+fn of_event(event: &ServiceEvent, row: &Row) -> Cause {
+    Cause {
+        what: row.what.into(),
+        evidence: event.message.clone(),
+        at: event.at,
+        container: None,
+        task: None,
+        next: row.next.iter().map(|&n| n.to_owned()).collect(),
+        certain: false,
+    }
+}
+
+/// AWS's words about a stop: the task's, and the guilty container's where they say more.
+fn evidence(task: &Task, stop: &Stop) -> String {
+    match guilty(task, stop).and_then(|c| c.reason.as_deref()) {
+        Some(reason) if !stop.reason.contains(reason) => format!("{}; {reason}", stop.reason),
+        Some(_) | None => stop.reason.clone(),
+    }
 }
 
 fn of_stop(task: &Task, stop: &Stop) -> Cause {
     let guilty = guilty(task, stop);
-    let evidence = match guilty.and_then(|c| c.reason.as_deref()) {
-        Some(reason) if !stop.reason.contains(reason) => format!("{}; {reason}", stop.reason),
-        Some(_) | None => stop.reason.clone(),
-    };
-    let row = STOPS.iter().find(|row| row.fits(&evidence));
+    let evidence = evidence(task, stop);
+    let row = REFUSED_STOPS.iter().chain(STOPS).find(|row| row.fits(&evidence));
     let fill = |text: &str| {
         let image = guilty.and_then(|c| c.image.as_deref()).or_else(|| image_in(&evidence));
         let exit = guilty.and_then(|c| c.exit_code).map(|code| format!(" ({})", exit_words(code)));

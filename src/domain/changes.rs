@@ -175,11 +175,12 @@ const INGRESS: &[&str] = &[
     "aws_lb.this",
     "aws_lb_listener.https",
     "aws_lb_listener.media",
-    "aws_route53_record.meet",
     "aws_cloudwatch_metric_alarm.unhealthy_targets",
 ];
 /// The alarms stay while the load balancer comes and goes.
 const ALARMS: &str = "aws_cloudwatch_metric_alarm.unhealthy_targets";
+/// The name of the meetings leads to the load balancer, or to a placeholder; it never ceases to exist.
+const RECORD: &str = "aws_route53_record.meet";
 /// What names the load balancer: the service registers its tasks there.
 const SERVICE: &str = "aws_ecs_service.this";
 /// And the task definition carries its address. A task definition cannot be changed, only replaced.
@@ -214,8 +215,11 @@ fn is_ours(change: &Change, platform: &str) -> bool {
 fn is_allowed(change: &Change, wanted: Wanted) -> bool {
     use Deed::*;
     let resource = change.resource();
-    let follows =
-        (resource == SERVICE && change.deed == Update) || (resource == TASK_DEFINITION && change.deed == Replace);
+    let follows = match resource {
+        SERVICE | RECORD => change.deed == Update,
+        TASK_DEFINITION => change.deed == Replace,
+        _ => false,
+    };
     match wanted {
         Wanted::StateBucket => matches!(change.deed, Create | Adopt) && change.kind.starts_with("aws_s3_bucket"),
         Wanted::PoweredDown => follows || (INGRESS.contains(&resource) && goes(resource, change.deed)),
@@ -281,7 +285,7 @@ mod tests {
             change("aws_lb_listener.https[0]", Deed::Delete),
             change("aws_lb_listener.media[0]", Deed::Delete),
             change("aws_eip.media[0]", Deed::Delete),
-            change("aws_route53_record.meet[0]", Deed::Delete),
+            change("aws_route53_record.meet", Deed::Update),
             change("aws_ecs_service.this", Deed::Update),
             change("aws_ecs_task_definition.this", Deed::Replace),
             change("aws_cloudwatch_metric_alarm.unhealthy_targets[\"web\"]", Deed::Update),
@@ -292,6 +296,7 @@ mod tests {
             change("aws_ecs_service.this", Deed::Delete),
             change("aws_lb.this[0]", Deed::Create),
             change("aws_lb.other[0]", Deed::Delete),
+            change("aws_route53_record.meet", Deed::Delete),
             change("aws_route53_record.validation[\"meet.example.org\"]", Deed::Delete),
             change("aws_s3_bucket.recordings", Deed::Update),
             change("aws_lb.this[0]", Deed::Keep),
@@ -305,12 +310,17 @@ mod tests {
         let fine = [
             change("aws_lb.this[0]", Deed::Create),
             change("aws_eip.media[0]", Deed::Create),
+            change("aws_route53_record.meet", Deed::Update),
             change("aws_ecs_service.this", Deed::Update),
             change("aws_ecs_task_definition.this", Deed::Replace),
         ];
         assert_eq!(refused(Wanted::Restored, &fine), [""; 0]);
-        let bad = [change("aws_lb.this[0]", Deed::Delete), change("aws_vpc.this", Deed::Create)];
-        assert_eq!(refused(Wanted::Restored, &bad).len(), 2);
+        let bad = [
+            change("aws_lb.this[0]", Deed::Delete),
+            change("aws_vpc.this", Deed::Create),
+            change("aws_route53_record.meet", Deed::Replace),
+        ];
+        assert_eq!(refused(Wanted::Restored, &bad).len(), bad.len());
     }
 
     #[test]
@@ -379,7 +389,7 @@ mod tests {
             let wanted = if down { Wanted::PoweredDown } else { Wanted::Restored };
             let stranger = resources.iter().any(|c| {
                 let resource = c.address.split('[').next().unwrap_or_default();
-                !INGRESS.contains(&resource) && resource != SERVICE && resource != TASK_DEFINITION
+                !INGRESS.contains(&resource) && ![SERVICE, RECORD, TASK_DEFINITION].contains(&resource)
             });
             let foreign = resources.iter().any(|c| c.project.as_deref() == Some("other"));
             let backwards = resources.iter().any(|c| {

@@ -10,13 +10,15 @@ use super::action::Action;
 use super::billed::{Kind, Witness};
 use super::cause::{self, Cause};
 use super::condition::Verdict;
+use super::finding::Code;
 use super::meeting::{Proof, Weight};
+use super::name::DeploymentId;
 use super::observed::{
-    Authority, Blindness, Certificate, Health, Observed, Page, Reading, Resolution, Service, Target, TargetState, Task,
-    Unreadable, between,
+    Authority, Blindness, Certificate, Health, Observed, PLACEHOLDER, Page, Reading, Record, Resolution, Service,
+    Target, TargetState, Task, Unreadable, between,
 };
 use super::ownership::{Presence, agreed_leftovers, presence, stray, strays};
-use super::plan::{Counted, Meetings, Policy, people};
+use super::plan::{Counted, Meetings, Policy, people, successor};
 use super::text::list;
 
 /// Java services report success before their first check has run; this long of it is believed.
@@ -64,11 +66,36 @@ pub(super) fn signed_in(seen: &Observed, policy: &Policy) -> Verdict {
     })
 }
 
-/// Why the current start cannot succeed any more.
+/// Why the current start cannot succeed any more. While any task is well, also one of an earlier start, nothing has to.
 pub fn start_failure(seen: &Observed) -> Option<Cause> {
-    let service = seen.service.present()?;
-    let deployment = seen.deployment()?;
-    cause::of(service, seen.tasks.present().map_or(&[], Vec::as_slice), deployment).filter(|c| c.certain)
+    hopeless(seen).filter(|_| !seen.live_tasks().any(Task::is_well))
+}
+
+fn hopeless(seen: &Observed) -> Option<Cause> {
+    let (service, tasks, deployment) = start_of(seen)?;
+    cause::of(service, tasks, deployment, seen.at).filter(|c| c.certain)
+}
+
+fn start_of(seen: &Observed) -> Option<(&Service, &[Task], &DeploymentId)> {
+    let tasks = seen.tasks.present().map_or(&[][..], Vec::as_slice);
+    Some((seen.service.present()?, tasks, seen.deployment()?))
+}
+
+/// What ECS has refused so far, while it goes on trying. What it said is told with its events; a task's stop has none.
+fn refusals(seen: &Observed) -> Option<String> {
+    let (service, tasks, deployment) = start_of(seen)?;
+    let refused = cause::refused(service, tasks, deployment, seen.at)?;
+    let attempts = count_of(refused.attempts, "attempt", "attempts");
+    let said = refused.cause.task.map_or_else(String::new, |_| format!(": {}", refused.cause.evidence));
+    Some(format!("{}, after {attempts}; ECS tries again{said}", refused.cause.what))
+}
+
+/// What the task that runs well now has outlived: worth knowing, and no verdict.
+fn outlived(seen: &Observed) -> Option<String> {
+    let (service, tasks, deployment) = start_of(seen)?;
+    let crash = cause::outlived(service, tasks, deployment)?;
+    let when = crash.at.strftime("%H:%M UTC");
+    Some(format!("a task of this start stopped at {when}: {}; the one that replaced it is healthy", crash.what))
 }
 
 pub(super) fn started(seen: &Observed, service: &Service) -> Verdict {
@@ -78,21 +105,27 @@ pub(super) fn started(seen: &Observed, service: &Service) -> Verdict {
     let Some(deployment) = seen.deployment() else {
         return Verdict::Waits("the service has no deployment".into());
     };
+    if successor(seen).is_some() {
+        return Verdict::Waits("another start has replaced this one; whose it is has yet to show".into());
+    }
     if seen.run.asked.is_some() && !service.deployments.iter().any(|d| d.id == *deployment) {
         return Verdict::Waits("ECS does not show the new deployment yet".into());
     }
     if service.desired == 0 {
         return Verdict::Waits("the desired count is 0".into());
     }
-    if let Some(cause) = start_failure(seen) {
-        return Verdict::Fails(cause.what);
+    if let Some(cause) = hopeless(seen) {
+        return match seen.live_tasks().find(|task| task.is_well()) {
+            Some(task) => Verdict::Warns(format!("{}; the task {} of an earlier start runs on", cause.what, task.id)),
+            None => Verdict::Fails(cause.what),
+        };
     }
     let live: Vec<&Task> = tasks.iter().filter(|t| t.stopped.is_none()).collect();
     let ours: Vec<&&Task> = live.iter().filter(|t| t.deployment.as_ref() == Some(deployment)).collect();
     match (ours.as_slice(), live.len()) {
-        ([], 0) => Verdict::Waits("0 tasks, 1 wanted".into()),
+        ([], 0) => Verdict::Waits(refusals(seen).unwrap_or_else(|| "0 tasks, 1 wanted".into())),
         ([], n) => Verdict::Waits(format!("{n} task(s) of an earlier start, none of this one yet")),
-        ([task], 1) if task.is_running() => Verdict::Holds,
+        ([task], 1) if task.is_running() => outlived(seen).map_or(Verdict::Holds, Verdict::Warns),
         ([task], 1) => Verdict::Waits(format!("the task is {}", task.last_status)),
         ([_], n) => Verdict::Waits(format!("{} task(s) of an earlier start still there", n - 1)),
         (many, _) => Verdict::Waits(format!("{} tasks of this start, 1 wanted", many.len())),
@@ -205,6 +238,13 @@ fn target_healthy(label: &str, target: &Target, long_healthy: bool) -> Verdict {
 }
 
 pub(super) fn name_resolves(seen: &Observed) -> Verdict {
+    if seen.record.present().is_some_and(Record::is_placeholder) {
+        return if seen.balancer.present().is_some() {
+            Verdict::Fails(format!("the record is still the placeholder of a powered-down platform, {PLACEHOLDER}"))
+        } else {
+            Verdict::Waits(format!("the record is a placeholder, {PLACEHOLDER}, until the load balancer is back"))
+        };
+    }
     if let (Some(record), Some(balancer)) = (seen.record.present(), seen.balancer.present())
         && let [target] = record.targets.as_slice()
         && bare(target) != bare(&balancer.dns_name)
@@ -250,7 +290,9 @@ fn resolves(names: &Resolution) -> Verdict {
 }
 
 fn points_to(who: &str, found: &[IpAddr], balancer: &[IpAddr]) -> Verdict {
-    if found.is_empty() {
+    if found == [IpAddr::V4(PLACEHOLDER)] {
+        Verdict::Waits(format!("{who} still says {PLACEHOLDER}, the placeholder: it forgets it within a minute"))
+    } else if found.is_empty() {
         Verdict::Waits(format!("{who} knows no address of the name"))
     } else if found.iter().all(|a| balancer.contains(a)) {
         Verdict::Holds
@@ -290,6 +332,9 @@ pub(super) fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> 
 /// For so long a platform counts as young: its first meetings may fail while everything in it gets warm.
 const YOUNG: SignedDuration = SignedDuration::from_mins(3);
 
+/// So often a meeting is tried that this machine stands in the way of.
+const LOCAL_TRIES: u32 = 3;
+
 /// Since the task runs; where this run started it, since its containers were healthy.
 fn is_young(seen: &Observed) -> bool {
     let started = seen.task().and_then(|task| task.started);
@@ -307,6 +352,10 @@ pub(super) fn media_flows(proof: &Proof, seen: &Observed) -> Verdict {
     };
     match finding.weight() {
         Weight::Warning => Verdict::Warns(finding.to_string()),
+        // What this machine's own network refused once it may grant the next time.
+        Weight::NotApplicable if is_local(finding.code) && seen.run.waits && proof.tries < LOCAL_TRIES => {
+            Verdict::Waits(finding.to_string())
+        }
         Weight::NotApplicable => Verdict::Unseen(Unreadable {
             because: Blindness::Unprovable,
             why: format!("{finding}: {}", finding.remedy()),
@@ -314,6 +363,10 @@ pub(super) fn media_flows(proof: &Proof, seen: &Observed) -> Verdict {
         Weight::Failure if seen.run.waits && !proof.repeated && is_young(seen) => Verdict::Waits(finding.to_string()),
         Weight::Failure => Verdict::Fails(finding.to_string()),
     }
+}
+
+fn is_local(code: Code) -> bool {
+    matches!(code, Code::LocalTrouble | Code::NoRoute | Code::WebsocketUnresolved)
 }
 
 /// A page that a starting platform may still mend is awaited; a page that is somebody else's is a failure.
@@ -326,14 +379,20 @@ pub(super) fn page(page: &Page) -> Verdict {
 }
 
 pub(super) fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
+    let asked_to_run = seen.service.present().is_some_and(|s| s.desired > 0);
+    let blind = seen.service.unreadable().or(seen.tasks.unreadable()).is_some();
+    if asked_to_run || blind { nobody_is_cut_off(seen, policy) } else { Verdict::Holds }
+}
+
+/// Whether nobody is in a room of a task that runs.
+pub(super) fn nobody_is_cut_off(seen: &Observed, policy: &Policy) -> Verdict {
     if policy.meetings == Meetings::Cut || policy.counted == Counted::ByNobody {
         return Verdict::Holds;
     }
     if let Some(why) = seen.service.unreadable().or(seen.tasks.unreadable()) {
         return Verdict::Unseen(why.clone());
     }
-    let asked_to_run = seen.service.present().is_some_and(|s| s.desired > 0);
-    if !asked_to_run || !seen.live_tasks().any(Task::is_running) {
+    if !seen.live_tasks().any(Task::is_running) {
         return Verdict::Holds;
     }
     match people(seen) {
@@ -343,7 +402,11 @@ pub(super) fn rooms_empty(seen: &Observed, policy: &Policy) -> Verdict {
             count(line.participants, "person", "people"),
             count(line.conferences, "room", "rooms")
         )),
-        Err(why) => Verdict::Unseen(Unreadable { because: Blindness::Garbled, why }),
+        Err(why) => {
+            let unread = seen.occupancy.unreadable().map(|unread| unread.because);
+            let because = unread.filter(|because| because.may_pass()).unwrap_or(Blindness::Garbled);
+            Verdict::Unseen(Unreadable { because, why })
+        }
     }
 }
 

@@ -64,7 +64,8 @@ names! {
     /// A DNS host name: what people type after `https://`.
     Host: "a host name such as meet.example.org (no scheme, no path, not an IP address)", is_host;
     /// The prefix of every resource's name.
-    PlatformName: "a platform name (1 to 24 characters of a-z, 0-9 and -, starting with a letter)", is_platform;
+    PlatformName: "a platform name (1 to 24 characters of a-z, 0-9 and -, starting with a letter, not ending with -, and not \
+                   starting with internal-, xn--, sthree- or amzn-s3-demo-)", is_platform;
     /// An AWS account number.
     AccountId: "an AWS account number of 12 digits", |s| s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit());
     /// An AWS region code.
@@ -88,12 +89,17 @@ fn is_label(s: &str) -> bool {
         && !s.ends_with('-')
 }
 
-/// Twenty-four characters leave room for the longest suffix within the 32 of a load balancer's name.
+/// What load balancers and buckets do not take as the beginning of their names.
+const RESERVED: [&str; 4] = ["internal-", "xn--", "sthree-", "amzn-s3-demo-"];
+
+/// Twenty-four characters leave room for the longest suffix within the 32 of a load balancer's name. Terraform accepts
+/// the same names (`terraform/variables.tf`).
 fn is_platform(s: &str) -> bool {
     (1..=24).contains(&s.len())
         && s.starts_with(|c: char| c.is_ascii_lowercase())
         && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !s.ends_with('-')
+        && !RESERVED.iter().any(|prefix| s.starts_with(prefix))
 }
 
 fn is_region(s: &str) -> bool {
@@ -189,9 +195,17 @@ mod tests {
         }
         assert!("111122223333".parse::<AccountId>().is_ok());
         assert!("1111-2222-3333".parse::<AccountId>().is_err());
-        assert!("jitsi-video-platform".parse::<PlatformName>().is_ok());
-        assert!("Jitsi".parse::<PlatformName>().is_err());
-        assert!("a-platform-name-that-is-too-long".parse::<PlatformName>().is_err());
+    }
+
+    /// The list with which `tests/stack` asks Terraform.
+    #[test]
+    fn platforms_are_those_that_terraform_accepts() {
+        let list = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stack/names.txt"));
+        let names: Vec<(&str, &str)> = list.lines().filter_map(|line| line.split_once(' ')).collect();
+        assert!(names.len() > 20, "{}", names.len());
+        for (verdict, name) in names {
+            assert_eq!(name.parse::<PlatformName>().is_ok(), verdict == "good", "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What one look at the world has found.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,6 +46,13 @@ pub enum Blindness {
     Garbled,
     /// The deployment does not let the probe in: nothing is proven, and nothing is wrong.
     Unprovable,
+}
+
+impl Blindness {
+    /// Whether the next look may see it: AWS is busy, or an answer was lost on its way.
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unreachable)
+    }
 }
 
 impl<T> Reading<T> {
@@ -164,6 +171,10 @@ impl Observed {
 pub struct Run {
     /// The start that this run made, or found under way and counts on.
     pub asked: Option<Asked>,
+    /// What this run has written on the service about the start that it made.
+    pub mark: Option<Mark>,
+    /// The deployment that has replaced the one that this run counts on, and since when it is seen.
+    pub replaced: Option<(DeploymentId, Timestamp)>,
     /// Since when the running task has been healthy in every look.
     pub healthy_since: Option<(TaskId, Timestamp)>,
     /// Whether this run will look again at what does not hold yet; a single look cannot wait.
@@ -182,6 +193,8 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Asked {
     pub deployment: DeploymentId,
+    /// By ECS's own clock: when the deployment was made, or, until that is shown, when the one before it was. One that
+    /// was made later and has become the primary one has replaced it.
     pub at: Timestamp,
 }
 
@@ -308,6 +321,11 @@ impl Task {
     pub fn is_running(&self) -> bool {
         self.last_status == "RUNNING" && self.stopped.is_none()
     }
+
+    /// Whether it does now what it is there for, whatever happened before.
+    pub fn is_well(&self) -> bool {
+        self.is_running() && self.health == Health::Healthy
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -424,6 +442,16 @@ pub struct Record {
     pub zone: String,
     /// The alias target, or the values of a plain record.
     pub targets: Vec<String>,
+}
+
+/// Where the name leads while the platform is powered down: nowhere. An address of TEST-NET-1 (RFC 5737).
+pub const PLACEHOLDER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+impl Record {
+    /// Whether it only keeps the name's place until the load balancer is back.
+    pub fn is_placeholder(&self) -> bool {
+        self.targets.iter().map(|target| target.parse()).eq([Ok(PLACEHOLDER)])
+    }
 }
 
 /// What Secrets Manager says about the secret; its value is never read.

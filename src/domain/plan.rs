@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::action::Action;
 use super::changes::{Recordings, Wanted};
 use super::condition::{Condition, Verdict};
+use super::judge::nobody_is_cut_off;
 use super::level::Goal;
 use super::name::{AccountId, PlatformName, Region};
-use super::observed::{Blindness, Observed, Occupancy, Reading, Unreadable, between};
+use super::observed::{Asked, Blindness, Deployment, Observed, Occupancy, Reading, Unreadable, between};
 use super::ownership::{NoPlatform, Presence, presence};
 
 /// What the user has decided, as far as judging and planning depend on it.
@@ -86,15 +87,30 @@ pub enum Refusal {
     #[error("cannot tell whether {until}")]
     Blind { until: Condition, because: Blindness, why: String },
     #[error("people are in a meeting: {participants} in {conferences} room(s)")]
-    MeetingInProgress { participants: u32, conferences: u32 },
+    MeetingInProgress { to: Goal, participants: u32, conferences: u32 },
     #[error("whether people are in a meeting cannot be told")]
-    MeetingUnknown { why: String },
+    MeetingUnknown { to: Goal, because: Blindness, why: String },
     #[error("Terraform would change more than it was asked to")]
     TouchesTooMuch { wanted: Wanted, touched: Vec<String> },
     #[error("Terraform still manages a load balancer, so none is a leftover")]
     StillManaged { addresses: Vec<String> },
     #[error("somebody else is changing the platform")]
     Contested { why: String },
+}
+
+impl Refusal {
+    /// Whether another look may show what this one could not.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Blind { because, .. } | Self::MeetingUnknown { because, .. } => because.may_pass(),
+            Self::NoPlatform(_)
+            | Self::NotNamed { .. }
+            | Self::MeetingInProgress { .. }
+            | Self::TouchesTooMuch { .. }
+            | Self::StillManaged { .. }
+            | Self::Contested { .. } => false,
+        }
+    }
 }
 
 /// The conditions of the goal that do not hold yet, each with the change that brings it about.
@@ -108,7 +124,9 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
             exists(seen, policy)?;
         }
         let verdict = until.judge(seen, policy);
-        refuse_to_cut_a_meeting(until, &verdict, seen, policy)?;
+        if until == Condition::RoomsEmpty && policy.meetings != Meetings::Await {
+            refuse_to_cut_a_meeting(to, &verdict, seen)?;
+        }
         match verdict {
             Verdict::Holds | Verdict::Warns(_) => {}
             // Nobody has looked yet: looking is the step.
@@ -122,7 +140,11 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
                 return Err(Refusal::Blind { until, because: unseen.because, why: unseen.why });
             }
             Verdict::Waits(why) | Verdict::Fails(why) => {
-                steps.push(Step { until, action: until.remedy(seen, policy), why });
+                let action = until.remedy(seen, policy);
+                if action.is_some_and(|action| action.replaces_tasks(seen)) {
+                    spare_a_meeting(to, seen, policy)?;
+                }
+                steps.push(Step { until, action, why });
             }
         }
     }
@@ -139,31 +161,35 @@ pub fn exists(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
 
 /// Whether the running task may be replaced or stopped, as far as people are concerned.
 pub fn spares_meetings(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
-    let until = Condition::RoomsEmpty;
-    refuse_to_cut_a_meeting(until, &until.judge(seen, policy), seen, policy)
+    refuse_to_cut_a_meeting(Goal::AtMostStandby, &Condition::RoomsEmpty.judge(seen, policy), seen)
 }
 
 /// People in a meeting, or not knowing whether there are any, are a refusal unless told otherwise.
-fn refuse_to_cut_a_meeting(
-    until: Condition,
-    verdict: &Verdict,
-    seen: &Observed,
-    policy: &Policy,
-) -> Result<(), Refusal> {
-    if until != Condition::RoomsEmpty || policy.meetings == Meetings::Await {
-        return Ok(());
-    }
+fn refuse_to_cut_a_meeting(to: Goal, verdict: &Verdict, seen: &Observed) -> Result<(), Refusal> {
     match verdict {
         Verdict::Holds | Verdict::Warns(_) => Ok(()),
         // Without the service and its tasks there is more to say than that people cannot be seen.
         Verdict::Unseen(_) if seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some() => Ok(()),
-        Verdict::Unseen(unseen) => Err(Refusal::MeetingUnknown { why: unseen.why.clone() }),
+        Verdict::Unseen(Unreadable { because, why }) => {
+            Err(Refusal::MeetingUnknown { to, because: *because, why: why.clone() })
+        }
         Verdict::Waits(why) | Verdict::Fails(why) => match people(seen) {
             Ok(line) => {
-                Err(Refusal::MeetingInProgress { participants: line.participants, conferences: line.conferences })
+                let Occupancy { participants, conferences, .. } = *line;
+                Err(Refusal::MeetingInProgress { to, participants, conferences })
             }
-            Err(_) => Err(Refusal::MeetingUnknown { why: why.clone() }),
+            Err(_) => Err(Refusal::MeetingUnknown { to, because: Blindness::Garbled, why: why.clone() }),
         },
+    }
+}
+
+/// A start that takes the place of a task that runs keeps to the rule of `down`. Where somebody else has switched the
+/// service off already, it is not this start that ends the task: only people who are known to be there count then.
+fn spare_a_meeting(to: Goal, seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
+    let switched_off = seen.service.present().is_some_and(|service| service.desired == 0);
+    match nobody_is_cut_off(seen, policy) {
+        Verdict::Unseen(_) if switched_off => Ok(()),
+        verdict => refuse_to_cut_a_meeting(to, &verdict, seen),
     }
 }
 
@@ -193,6 +219,24 @@ pub fn people(seen: &Observed) -> Result<&Occupancy, String> {
     }
 }
 
+/// The primary deployment, when it was made after the one that this run counts on, and so has replaced it.
+pub fn successor(seen: &Observed) -> Option<&Deployment> {
+    let asked = seen.run.asked.as_ref()?;
+    let primary = seen.service.present()?.primary()?;
+    (primary.id != asked.deployment && primary.created > asked.at).then_some(primary)
+}
+
+/// The start that somebody else's `up` has made in place of ours: the same wish, so it is ours as well.
+pub fn shared_start(seen: &Observed) -> Option<Asked> {
+    let newer = successor(seen)?;
+    let service = seen.service.present()?;
+    let marked = service.mark.as_ref().is_some_and(|mark| mark.deployment == newer.id);
+    (marked && service.desired > 0).then(|| Asked { deployment: newer.id.clone(), at: newer.created })
+}
+
+/// Who starts the platform writes that on the service, within this time.
+const UNMARKED: Duration = Duration::from_secs(30);
+
 /// Whether somebody else has undone what this run asked for. Certain: only reads that postdate the request count.
 pub fn contested(seen: &Observed, to: Goal) -> Option<String> {
     if to != Goal::Running {
@@ -200,13 +244,13 @@ pub fn contested(seen: &Observed, to: Goal) -> Option<String> {
     }
     let asked = seen.run.asked.as_ref()?;
     let service = seen.service.present()?;
-    let primary = service.primary()?;
+    let newer = successor(seen);
     let ours_is_known = service.deployments.iter().any(|d| d.id == asked.deployment);
-    if ours_is_known && service.desired == 0 {
-        Some("the desired count was set back to 0 while the platform was starting".into())
-    } else if primary.id != asked.deployment && primary.created > asked.at {
-        Some(format!("the deployment {} has replaced ours, {}", primary.id, asked.deployment))
-    } else {
-        None
+    if (ours_is_known || newer.is_some()) && service.desired == 0 {
+        return Some("the desired count was set back to 0 while the platform was starting".into());
     }
+    let newer = newer.filter(|_| shared_start(seen).is_none())?;
+    let since = seen.run.replaced.as_ref().filter(|(id, _)| *id == newer.id).map(|(_, since)| *since)?;
+    (between(since, seen.at) >= UNMARKED)
+        .then(|| format!("the deployment {} has replaced ours, {}", newer.id, asked.deployment))
 }

@@ -13,7 +13,7 @@ use super::example::{self, *};
 use super::level::{Goal, Level, Standing};
 use super::observed::*;
 use super::ownership::{Tags, shown_to_be_ours};
-use super::plan::{Agreed, Counted, Meetings, Plan, Policy, Refusal, contested, plan};
+use super::plan::{Agreed, Counted, Meetings, Plan, Policy, Refusal, contested, plan, shared_start};
 use super::status::{People, Status};
 
 fn unreadable<T>() -> Reading<T> {
@@ -66,6 +66,20 @@ fn levels_are_told_apart() {
     assert_eq!(Standing::of(&nothing, &policy()).level(), Some(Level::Destroyed));
     let leftover = Observed { balancer: running().balancer, ..nothing };
     assert!(matches!(Standing::of(&leftover, &policy()), Standing::Degraded { .. }));
+}
+
+/// While powered down the name leads nowhere on purpose: that is neither a wrong record nor a missing one.
+#[test]
+fn a_placeholder_keeps_the_name() {
+    let record = Reading::Present(Record { zone: "example.org".into(), targets: vec![PLACEHOLDER.to_string()] });
+    let resting =
+        Observed { balancer: Reading::Absent, record: record.clone(), names: Reading::not_asked(), ..standby() };
+    assert_eq!(Standing::of(&resting, &policy()).level(), Some(Level::PoweredDown));
+    assert!(matches!(Condition::NameResolves.judge(&resting, &policy()), Verdict::Waits(_)));
+    // With the load balancer back it is a wrong record, and Terraform mends it.
+    let forgotten = Observed { record, ..standby() };
+    assert!(matches!(Condition::NameResolves.judge(&forgotten, &policy()), Verdict::Fails(_)));
+    assert_eq!(Condition::NameResolves.remedy(&forgotten, &policy()), Some(Action::Restore));
 }
 
 /// The ancestor's fault 1: what could not be read is neither off nor free of charge.
@@ -125,6 +139,9 @@ fn somebody_else_scaling_down_is_noticed() {
     assert!(contested(&seen, Goal::AtMostStandby).is_none());
     let mut replaced = running();
     replaced.run.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
+    assert_eq!(contested(&replaced, Goal::Running), None, "whose it is has yet to show");
+    let id = "ecs-svc/1".parse().expect("an id");
+    replaced.run.replaced = Some((id, ago(31)));
     assert!(matches!(plan(&replaced, Goal::Running, &policy()), Err(Refusal::Contested { .. })));
 }
 
@@ -133,7 +150,7 @@ fn people_are_a_refusal() {
     let meeting = Observed { occupancy: Reading::Present(occupancy(7, 2)), ..running() };
     assert_eq!(
         plan(&meeting, Goal::AtMostStandby, &policy()),
-        Err(Refusal::MeetingInProgress { participants: 7, conferences: 2 })
+        Err(Refusal::MeetingInProgress { to: Goal::AtMostStandby, participants: 7, conferences: 2 })
     );
     let waiting_alone = Observed { occupancy: Reading::Present(occupancy(0, 1)), ..running() };
     assert!(matches!(plan(&waiting_alone, Goal::AtMostStandby, &policy()), Err(Refusal::MeetingInProgress { .. })));
@@ -280,10 +297,6 @@ const STOPS: &[(&str, &str)] = &[
         "the task's log group cannot be written to",
     ),
     (
-        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment enabled",
-        "no network interface could be made for the task",
-    ),
-    (
         "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:x)",
         "the load balancer found the task unhealthy",
     ),
@@ -315,13 +328,13 @@ fn an_ended_container_is_named_with_its_exit_code() {
         container.exit_code = Some(exit);
     }
     let Reading::Present(service) = running().service else { panic!("no service") };
-    let (_, cause) = cause::last(&service, &[task.clone()]).expect("a cause");
+    let (_, cause) = cause::last(&service, &[task.clone()], now()).expect("a cause");
     assert_eq!(
         (cause.what.as_str(), cause.container.as_deref()),
         ("the container prosody ended by itself (exit code 1)", Some("prosody"))
     );
     task.containers[3].reason = Some("OutOfMemoryError: Container killed due to memory usage".into());
-    let (_, cause) = cause::last(&service, &[task]).expect("a cause");
+    let (_, cause) = cause::last(&service, &[task], now()).expect("a cause");
     assert_eq!(cause.what, "the container jvb ran out of memory");
 }
 
@@ -330,16 +343,35 @@ fn orderly_stops_and_older_starts_are_no_cause() {
     let Reading::Present(service) = running().service else { panic!("no service") };
     let scaled = stopped_task("t1", "ecs-svc/1", ago(5), "Scaling activity initiated by (deployment ecs-svc/1)");
     let older = stopped_task("t2", "ecs-svc/0", ago(5), STOPS[0].0);
-    assert_eq!(cause::last(&service, &[scaled, older]), None);
+    assert_eq!(cause::last(&service, &[scaled, older], now()), None);
 }
 
+/// What stands in a start's way, as far as it is certain.
+fn certain(seen: &Observed) -> Option<String> {
+    start_failure(seen).map(|cause| cause.what)
+}
+
+fn event(at: i64, message: &str) -> ServiceEvent {
+    ServiceEvent { id: format!("{at} {message}"), at: ago(at), message: message.into() }
+}
+
+/// A start of ten minutes ago, with no task yet, after these lines of the service; the newest first.
+fn without_task(events: &[(i64, &str)]) -> Observed {
+    let mut seen = running();
+    seen.tasks = Reading::Present(Vec::new());
+    service(&mut seen).events = events.iter().map(|(at, message)| event(*at, message)).collect();
+    service(&mut seen).deployments[0].rollout = Rollout::InProgress;
+    seen
+}
+
+const NO_CAPACITY: &str =
+    "(service s) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later";
+
+/// The examples of "giving up too early", and their kind.
 #[test]
-fn capacity_events_are_certain_at_once() {
-    let events = [
-        (
-            "(service s) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later",
-            "AWS has no Fargate capacity free in these zones",
-        ),
+fn refusals_are_ecs_trying_until_the_third_or_for_three_minutes() {
+    let refusals = [
+        (NO_CAPACITY, "AWS has no Fargate capacity free in these zones"),
         (
             "(service s) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently.",
             "the account's quota of Fargate vCPUs is used up",
@@ -349,18 +381,178 @@ fn capacity_events_are_certain_at_once() {
             "the account's quota of Fargate tasks is used up",
         ),
         (
+            "(service s) was unable to place a task because no container instance met all of its requirements: RESOURCE:ENI",
+            "no network interface could be made for the task",
+        ),
+    ];
+    for (message, what) in refusals {
+        let once = without_task(&[(5, message)]);
+        assert_eq!(certain(&once), None, "{message}");
+        let Verdict::Waits(said) = Condition::Started.judge(&once, &policy()) else { panic!("it does not wait") };
+        assert_eq!(said, format!("{what}, after 1 attempt; ECS tries again"));
+        assert_eq!(certain(&without_task(&[(5, message), (170, message)])), None, "twice in three minutes");
+        assert_eq!(certain(&without_task(&[(5, message), (60, message), (90, message)])).as_deref(), Some(what));
+        assert_eq!(certain(&without_task(&[(180, message)])).as_deref(), Some(what), "nothing has come");
+        assert_eq!(certain(&without_task(&[(700, message)])), None, "older than the start");
+        let came = [(60, "(service s) has reached a steady state."), (90, message), (95, message), (99, message)];
+        assert_eq!(certain(&without_task(&came)), None, "it has come good since");
+        let mut pending = without_task(&[(60, message), (70, message), (80, message)]);
+        let made = Task { last_status: "PENDING".into(), created: ago(10), started: None, ..task("t2", "ecs-svc/1") };
+        pending.tasks = Reading::Present(vec![made]);
+        assert_eq!(certain(&pending), None, "a task has come");
+    }
+}
+
+/// A task that was made, and for which there was no network interface, is refused as well.
+#[test]
+fn a_network_interface_that_is_missing_is_a_refusal() {
+    const REASON: &str = "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment enabled in subnet 'subnet-1': InsufficientFreeAddressesInSubnet";
+    let stopped = |id: &str, at| Task { created: ago(at + 20), ..stopped_task(id, "ecs-svc/1", ago(at), REASON) };
+    let of = |ages: &[i64]| {
+        let mut seen = without_task(&[]);
+        let tasks = ages.iter().map(|at| Task { containers: Vec::new(), ..stopped(&format!("t{at}"), *at) });
+        seen.tasks = Reading::Present(tasks.collect());
+        certain(&seen)
+    };
+    assert_eq!(of(&[5]), None);
+    assert_eq!(of(&[5, 60]), None, "for anything else the second stop is the last");
+    let what = Some("no network interface could be made for the task".to_owned());
+    assert_eq!(of(&[5, 60, 120]), what);
+    assert_eq!(of(&[5, 185]), what);
+}
+
+/// What runs now outweighs what once failed, wherever it is asked for.
+#[test]
+fn what_runs_well_outweighs_what_failed_before() {
+    let failed = || {
+        vec![
+            stopped_task("t7", "ecs-svc/1", ago(590), STOPS[0].0),
+            stopped_task("t8", "ecs-svc/1", ago(580), STOPS[0].0),
+            stopped_task("t9", "ecs-svc/1", ago(570), STOPS[0].0),
+        ]
+    };
+    let lines = [
+        (400, "(service s) is unable to consistently start tasks successfully."),
+        (450, "(service s) (deployment ecs-svc/1) deployment failed: tasks failed to start."),
+        (500, NO_CAPACITY),
+        (510, NO_CAPACITY),
+        (520, NO_CAPACITY),
+    ];
+    let mut seen = running();
+    service(&mut seen).events = lines.map(|(at, message)| event(at, message)).to_vec();
+    service(&mut seen).deployments[0].rollout = Rollout::Failed;
+    seen.tasks = Reading::Present([vec![task("task1", "ecs-svc/1")], failed()].concat());
+    let Verdict::Warns(said) = Condition::Started.judge(&seen, &policy()) else { panic!("no warning") };
+    assert!(said.contains("a task of this start stopped at 18:50 UTC: the image"), "{said}");
+    assert_eq!(Condition::ContainersHealthy.judge(&seen, &policy()), Verdict::Holds);
+    assert_eq!(Standing::of(&seen, &policy()), Standing::Running);
+    assert_eq!(planned(&seen, Goal::Running).steps, []);
+    assert_eq!(Condition::Started.remedy(&seen, &policy()), None, "what is well is never replaced");
+    let Reading::Present(service_of) = seen.service.clone() else { panic!("no service") };
+    let Reading::Present(tasks) = seen.tasks.clone() else { panic!("no tasks") };
+    assert_eq!(cause::last(&service_of, &tasks, now()), None);
+
+    // Refusals alone are history, and not even a warning.
+    seen.tasks = Reading::Present(vec![task("task1", "ecs-svc/1")]);
+    assert_eq!(Condition::Started.judge(&seen, &policy()), Verdict::Holds);
+
+    // Without a task that is well, the same lines and stops are the verdict.
+    seen.tasks = Reading::Present(failed());
+    assert!(matches!(Condition::Started.judge(&seen, &policy()), Verdict::Fails(_)));
+    assert!(matches!(Standing::of(&seen, &policy()), Standing::Degraded { .. }));
+    assert_eq!(Condition::Started.remedy(&seen, &policy()), Some(Action::Start));
+}
+
+/// A roll-out fails while the task of before goes on: the circuit breaker, or somebody's `deploy`.
+#[test]
+fn a_failed_roll_out_beside_a_task_that_is_well_is_a_warning() {
+    let mut seen = running();
+    let failed = Deployment { rollout: Rollout::Failed, ..deployment("ecs-svc/2", ago(200)) };
+    service(&mut seen).deployments.insert(0, failed);
+    service(&mut seen).deployments[1].status = DeploymentStatus::Active;
+    let stops = [100, 50].map(|at| stopped_task(&format!("t{at}"), "ecs-svc/2", ago(at), STOPS[0].0));
+    seen.tasks = Reading::Present([vec![task("task1", "ecs-svc/1")], stops.to_vec()].concat());
+    let Verdict::Warns(said) = Condition::Started.judge(&seen, &policy()) else { panic!("no warning") };
+    assert!(said.contains("the task task1 of an earlier start runs on"), "{said}");
+    assert_eq!(planned(&seen, Goal::Running).steps, []);
+
+    // Rolled back: the deployment of before is the primary one again, and lines about the other are not about it.
+    let mut seen = running();
+    service(&mut seen).events = vec![
+        event(40, "(service s) rolling back to deployment ecs-svc/1."),
+        event(50, "(service s) (deployment ecs-svc/2) deployment failed: tasks failed to start."),
+    ];
+    let pending = Task { last_status: "PENDING".into(), health: Health::Unknown, ..task("task1", "ecs-svc/1") };
+    seen.tasks = Reading::Present([vec![pending], stops.to_vec()].concat());
+    assert_eq!(certain(&seen), None);
+    assert_eq!(Condition::Started.judge(&seen, &policy()), Verdict::Waits("the task is PENDING".into()));
+}
+
+/// What a start would replace is looked at as `down` looks at it.
+#[test]
+fn a_start_that_replaces_a_task_keeps_to_the_rule_of_down() {
+    let mut seen = running();
+    let ill = Task { health: Health::Unhealthy, ..task("task1", "ecs-svc/1") };
+    let stops = [590, 580].map(|at| stopped_task(&format!("t{at}"), "ecs-svc/1", ago(at), STOPS[0].0));
+    seen.tasks = Reading::Present([vec![ill.clone()], stops.to_vec()].concat());
+    assert_eq!(planned(&seen, Goal::Running).steps[0].action, Some(Action::Start), "nobody is there");
+    seen.occupancy = Reading::Present(occupancy(7, 2));
+    let refused = Refusal::MeetingInProgress { to: Goal::Running, participants: 7, conferences: 2 };
+    assert_eq!(plan(&seen, Goal::Running, &policy()), Err(refused));
+    let cut = Policy { meetings: Meetings::Cut, ..policy() };
+    assert_eq!(plan(&seen, Goal::Running, &cut).expect("a plan").steps[0].action, Some(Action::Start));
+    seen.occupancy = Reading::Absent;
+    assert!(matches!(plan(&seen, Goal::Running, &policy()), Err(Refusal::MeetingUnknown { .. })));
+    // A task in which nobody can be yet is replaced without a question.
+    let pending = Task { last_status: "PENDING".into(), health: Health::Unknown, started: None, ..ill };
+    seen.tasks = Reading::Present([vec![pending], stops.to_vec()].concat());
+    assert_eq!(planned(&seen, Goal::Running).steps[0].action, Some(Action::Start));
+    // Switched off by somebody else while people are in, and kept by its protection.
+    let mut seen = running();
+    service(&mut seen).desired = 0;
+    seen.occupancy = Reading::Present(occupancy(2, 1));
+    assert!(matches!(plan(&seen, Goal::Running, &policy()), Err(Refusal::MeetingInProgress { .. })));
+}
+
+/// Two starts at once are one: the newer one counts, once its maker has signed it.
+#[test]
+fn a_newer_start_that_is_signed_is_adopted() {
+    let mut seen = running();
+    let id = || "ecs-svc/1".parse().expect("an id");
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
+    assert_eq!(shared_start(&seen), None);
+    assert!(matches!(Condition::Started.judge(&seen, &policy()), Verdict::Waits(_)));
+    let mark = |deployment| Some(Mark { by: "ana".into(), at: ago(600), deployment });
+    service(&mut seen).mark = mark("ecs-svc/0".parse().expect("an id"));
+    assert_eq!(shared_start(&seen), None, "the mark of ours");
+    service(&mut seen).mark = mark(id());
+    assert_eq!(shared_start(&seen), Some(Asked { deployment: id(), at: ago(600) }));
+    assert_eq!(contested(&seen, Goal::Running), None);
+    service(&mut seen).desired = 0;
+    assert_eq!(shared_start(&seen), None);
+    assert!(contested(&seen, Goal::Running).is_some());
+    // An old read that shows the deployment of before ours is not a newer start.
+    let mut seen = running();
+    seen.run.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: ago(600) });
+    assert!(contested(&seen, Goal::Running).is_none() && shared_start(&seen).is_none());
+}
+
+#[test]
+fn other_events_are_certain_at_once() {
+    for (message, what) in [
+        (
             "(service s) is unable to consistently start tasks successfully.",
             "tasks keep failing, and ECS waits longer before each new try",
         ),
-    ];
-    for (message, what) in events {
-        let mut seen = running();
-        seen.tasks = Reading::Present(Vec::new());
-        let event = |at| ServiceEvent { id: "e".into(), at, message: message.into() };
-        service(&mut seen).events = vec![event(ago(700))];
-        assert_eq!(start_failure(&seen), None, "an event before the start says nothing about it");
-        service(&mut seen).events = vec![event(ago(30))];
-        assert_eq!(start_failure(&seen).expect(message).what, what);
+        (
+            "(service s) (deployment ecs-svc/1) deployment failed: tasks failed to start.",
+            "ECS has given up on this start",
+        ),
+    ] {
+        assert_eq!(certain(&without_task(&[(700, message)])), None, "it says nothing about a later start");
+        assert_eq!(certain(&without_task(&[(30, message)])).as_deref(), Some(what));
+        let after = without_task(&[(20, "(service s) (task t1) failed container health checks."), (30, message)]);
+        assert_eq!(certain(&after).as_deref(), Some(what), "a later hint hides nothing");
     }
 }
 

@@ -1,27 +1,34 @@
 //! One change to the outside.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::observe::PAUSE;
 use super::reach::Job;
 use crate::domain::action::Action;
 use crate::domain::changes::{Change, Changes, Recordings, Wanted, guard};
 use crate::domain::name::TaskId;
-use crate::domain::observed::{Asked, Mark, Observed};
+use crate::domain::observed::{Asked, Mark, Observed, Service, Task};
 use crate::domain::ownership::agreed_leftovers;
-use crate::domain::plan::{Policy, Refusal};
+use crate::domain::plan::{Meetings, Policy, Refusal};
 use crate::error::{Failure, Kind};
 use crate::event::Event;
-use crate::world::{CloudErrorKind, Errand, Planned, TerraformError};
+use crate::world::{CloudError, CloudErrorKind, Errand, Planned, TerraformError};
 
 /// Makes one change, and notes in the observation's run what has been asked for. Never dropped half-way.
-pub(super) async fn perform(job: Job<'_>, action: Action, seen: &mut Observed) -> Result<(), Failure> {
+///
+/// A change that is the same when it is made twice is made again while AWS does not answer, until the deadline.
+pub(super) async fn perform(
+    job: Job<'_>,
+    action: Action,
+    seen: &mut Observed,
+    deadline: Instant,
+) -> Result<(), Failure> {
     match action {
-        Action::Start => start(job, seen).await,
-        Action::Stop => Ok(job.world.cloud.stop().await?),
-        Action::Unprotect => {
-            let tasks: Vec<TaskId> = seen.live_tasks().map(|t| t.id.clone()).collect();
-            job.world.cloud.unprotect(&tasks).await?;
-            seen.run.unprotected = true;
-            Ok(())
-        }
+        Action::Start => start(job, seen, deadline).await,
+        Action::Stop => Ok(again(job, deadline, || job.world.cloud.stop()).await?),
+        Action::Unprotect => unprotect(job, seen, deadline).await,
         Action::Restore => terraform(job, &[Wanted::Restored], seen).await,
         Action::PowerDown => terraform(job, &[Wanted::PoweredDown], seen).await,
         Action::RemoveKeepingRecordings => {
@@ -35,20 +42,90 @@ pub(super) async fn perform(job: Job<'_>, action: Action, seen: &mut Observed) -
             let wishes = if there { &[Wanted::RecordingsDeletable, removed][..] } else { &[removed][..] };
             terraform(job, wishes, seen).await
         }
-        Action::RemoveBalancers => remove_balancers(job, seen).await,
+        Action::RemoveBalancers => remove_balancers(job, seen, deadline).await,
     }
 }
 
-async fn start(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
+async fn unprotect(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(), Failure> {
+    let tasks: Vec<TaskId> = seen.live_tasks().map(|t| t.id.clone()).collect();
+    again(job, deadline, || job.world.cloud.unprotect(&tasks)).await?;
+    seen.run.unprotected = true;
+    Ok(())
+}
+
+/// One start, also when somebody else makes one at the same time, or when it is not known whether AWS has taken it.
+async fn start(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(), Failure> {
+    let cloud = &job.world.cloud;
+    if job.policy.meetings == Meetings::Cut && seen.live_tasks().any(Task::is_running) {
+        unprotect(job, seen, deadline).await?;
+    }
+    // The look at the whole platform took seconds: somebody may have started it meanwhile.
+    if let Some(asked) = started_meanwhile(job, seen, deadline).await? {
+        seen.run.asked = Some(asked);
+        return Ok(());
+    }
     let at = job.world.clock.now();
-    let deployment = job.world.cloud.start().await?;
-    seen.run.asked = Some(Asked { deployment: deployment.clone(), at });
+    let deployment = loop {
+        match cloud.start().await {
+            Ok(deployment) => break deployment,
+            Err(error) if error.kind.may_pass() && Instant::now() + SHOWN < deadline => {
+                job.say.note(format!("whether the start was accepted is not known ({error}); looking for it"));
+                pause(job, SHOWN, &error).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(asked) = started_meanwhile(job, seen, deadline).await? {
+            break asked.deployment;
+        }
+    };
+    let before = seen.service.present().and_then(Service::primary).map_or(at, |primary| primary.created);
+    seen.run.asked = Some(Asked { deployment: deployment.clone(), at: before });
     let by = seen.identity.present().map_or_else(|| "unknown".to_owned(), |i| i.arn.clone());
-    // A platform that runs without a note of who started it still runs.
-    if let Err(error) = job.world.cloud.mark(&Mark { by, at, deployment }).await {
-        job.say.warn(format!("`status` will not know who started the platform: {error}"));
+    let mark = Mark { by, at, deployment };
+    match again(job, deadline, || cloud.mark(&mark)).await {
+        Ok(()) => seen.run.mark = Some(mark),
+        // A platform that runs without a note of who started it still runs.
+        Err(error) => job.say.warn(format!("`status` will not know who started the platform: {error}")),
     }
     Ok(())
+}
+
+/// The start that was made since this was seen, whoever made it.
+async fn started_meanwhile(job: Job<'_>, seen: &Observed, deadline: Instant) -> Result<Option<Asked>, Failure> {
+    let before = seen.service.present().and_then(Service::primary);
+    let Some(now) = again(job, deadline, || job.world.cloud.service()).await? else { return Ok(None) };
+    let primary = now.primary().filter(|_| now.desired > 0);
+    let newer = primary.filter(|d| before.is_none_or(|before| d.id != before.id && d.created > before.created));
+    Ok(newer.map(|d| Asked { deployment: d.id.clone(), at: d.created }))
+}
+
+/// So long ECS may show what was before a change.
+const SHOWN: Duration = Duration::from_secs(15);
+/// How often a call is tried in all: the SDK has tried each of them three times.
+const TRIES: u32 = 6;
+
+/// Makes a call that is the same when it is made twice, again while AWS is busy or its answer is lost on the way.
+pub async fn again<T, F>(job: Job<'_>, deadline: Instant, call: impl Fn() -> F) -> Result<T, CloudError>
+where
+    F: Future<Output = Result<T, CloudError>>,
+{
+    for _ in 1..TRIES {
+        match call().await {
+            Err(error) if error.kind.may_pass() && Instant::now() + PAUSE < deadline => {
+                pause(job, PAUSE, &error).await?;
+            }
+            other => return other,
+        }
+    }
+    call().await
+}
+
+/// Waits before another try; whoever is to stop does not try again.
+async fn pause(job: Job<'_>, time: Duration, after: &CloudError) -> Result<(), CloudError> {
+    tokio::select! {
+        () = sleep(time) => Ok(()),
+        () = job.stop.cancelled() => Err(after.clone()),
+    }
 }
 
 /// Plans, refuses what goes too far, and applies exactly what was planned, one wish after the other.
@@ -117,7 +194,7 @@ fn errand<'a>(
 }
 
 /// Deletes leftovers that were agreed to. What Terraform still manages, and its plan would not delete, is none.
-async fn remove_balancers(job: Job<'_>, seen: &mut Observed) -> Result<(), Failure> {
+async fn remove_balancers(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(), Failure> {
     let said = |said| job.say.emit(Event::TerraformSaid { said });
     let managed = job.world.terraform.managed(errand(job, seen, &said)?).await?.unwrap_or_default();
     let is_agreed =
@@ -129,7 +206,7 @@ async fn remove_balancers(job: Job<'_>, seen: &mut Observed) -> Result<(), Failu
     }
     for leftover in agreed_leftovers(seen, job.policy) {
         job.say.note(format!("Deleting what was left over: {leftover}: {}", leftover.arn));
-        match job.world.cloud.remove_balancer(&leftover.arn).await {
+        match again(job, deadline, || job.world.cloud.remove_balancer(&leftover.arn)).await {
             Ok(()) => {}
             Err(error) if error.kind == CloudErrorKind::Denied => {
                 return Err(Failure::new(Kind::Broken, format!("something that costs is left: {leftover}"))

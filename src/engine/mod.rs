@@ -7,7 +7,7 @@ mod reach;
 mod rehearse;
 mod restore;
 
-pub use act::{apply, preview};
+pub use act::{again, apply, preview};
 pub use judge::judge;
 pub use observe::{Look, observe, sign_in};
 pub use reach::{Job, log_of, reach, survey, unless_interrupted};

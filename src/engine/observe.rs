@@ -8,11 +8,12 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::join;
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::reach::Job;
 use crate::domain::billed::Billed;
-use crate::domain::condition::{Condition, Source};
+use crate::domain::condition::{Condition, Source, Verdict};
 use crate::domain::meeting::Proof;
 use crate::domain::observed::{
     Attachment, Balancer, Blindness, Health, Identity, Observed, Occupancy, Reading, Record, Resolution, Secret,
@@ -76,6 +77,11 @@ impl Look {
 
 const CALLER: &str = "sts:GetCallerIdentity";
 
+/// So long a look is made again before anything was done: whoever is offline wants to know soon.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// How soon after a look that saw nothing the next one is made.
+pub(super) const PAUSE: Duration = Duration::from_secs(5);
+
 /// Finds out whose credentials these are, and refuses those of another account before anything else is asked.
 pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>, Failure> {
     // Whoever cannot say whose the credentials are leaves time to look at what can be seen all the same.
@@ -102,6 +108,24 @@ pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>
 pub async fn observe(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
     // All looks together are a large future, and every command has one.
     Box::pin(look_around(world, sight, look, last, stop)).await
+}
+
+/// Looks, and looks again while something that these conditions need could not be seen, and may be the next time.
+pub(super) async fn observe_well(job: Job<'_>, look: &Look, conditions: &[Condition], mut seen: Observed) -> Observed {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if seen.identity.unreadable().is_some_and(|unread| unread.because.may_pass())
+            && let Ok(identity) = sign_in(job.world, job.policy).await
+        {
+            seen.identity = identity;
+        }
+        seen = observe(job.world, job.sight, look, seen, job.stop).await;
+        let blind = |c: &Condition| matches!(c.judge(&seen, job.policy), Verdict::Unseen(u) if u.because.may_pass());
+        if !conditions.iter().any(blind) || job.stop.is_cancelled() || Instant::now() + PAUSE >= until {
+            return seen;
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, stop: &CancellationToken) -> Observed {
@@ -297,14 +321,29 @@ impl Eyes<'_> {
                 Reading::Unreadable(why) => Some(Err(why.clone())),
             }
         };
-        let resolving = probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer);
+        let resolving = async {
+            match self.led_nowhere().await {
+                Some(why) => Reading::Unreadable(why),
+                None => probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await,
+            }
+        };
         self.fresh_or_last(Source::Names, &self.last.names, resolving).await
+    }
+
+    /// Why the name leads nowhere: while the platform is powered down nobody is asked for it, so that no resolver here
+    /// remembers the placeholder.
+    async fn led_nowhere(&self) -> Option<Unreadable> {
+        let powered_down = self.service().await.present().is_some() && self.balancer().await.is_absent();
+        powered_down.then(|| not_asked("the platform is powered down"))
     }
 
     /// Where people's browsers go: the first address of the name.
     async fn door(&self) -> Result<IpAddr, Unreadable> {
         self.door
             .get_or_init(|| async {
+                if let Some(why) = self.led_nowhere().await {
+                    return Err(why);
+                }
                 let found = probe::dns::local(self.world.net.as_ref(), self.sight, &self.sight.site.host).await?;
                 match found.first() {
                     Some(&address) => Ok(address),

@@ -7,14 +7,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::act::perform;
-use super::observe::{Look, observe, sign_in};
+use super::observe::{Look, PATIENCE, PAUSE, observe, sign_in};
 use crate::domain::action::Action;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict, start_failure};
 use crate::domain::level::Goal;
 use crate::domain::observed::{Asked, Blindness, Observed, Rollout};
-use crate::domain::plan::{Policy, Refusal, Step, contested, plan};
+use crate::domain::plan::{Plan, Policy, Refusal, Step, contested, plan, shared_start, spares_meetings, successor};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Event, Events};
 use crate::probe::Sight;
@@ -36,14 +36,54 @@ pub struct Job<'a> {
     pub wait: bool,
 }
 
-/// One whole look for a goal, and what it would take to reach it. Changes nothing.
+/// One whole look for a goal. Changes nothing.
 pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
-    let mut seen = Observed::nothing(job.world.clock.now());
-    seen.identity = sign_in(job.world, job.policy).await?;
-    let look = Look::everything_for(to.conditions());
+    let deadline = Instant::now() + job.timeout;
+    let seen = Observed::nothing(job.world.clock.now());
+    Ok(look(job, to, seen, deadline.min(Instant::now() + PATIENCE)).await?.0)
+}
+
+/// So long it is made again when the work is under way: AWS slows callers down for seconds, and is out of order for minutes.
+const PATIENCE_AT_WORK: Duration = Duration::from_mins(5);
+
+/// One whole look, and the plan that follows from it; made again while what stands in its way may pass.
+async fn look(
+    job: Job<'_>,
+    to: Goal,
+    mut seen: Observed,
+    until: Instant,
+) -> Result<(Observed, Result<Plan, Refusal>), Failure> {
+    let everything = Look::everything_for(to.conditions());
+    let mut told = None;
+    loop {
+        let began = Instant::now();
+        if seen.identity.present().is_none() {
+            seen.identity = sign_in(job.world, job.policy).await?;
+        }
+        seen = unless_stopped(job, to, observe(job.world, job.sight, &everything, seen, job.stop)).await?;
+        // Another look takes as long as this one.
+        let next = Instant::now() + began.elapsed() + PAUSE;
+        adopt(job, &mut seen, to);
+        let planned = plan(&seen, to, job.policy);
+        // `deploy` replaces the task, and looks at it as `down` does.
+        let sparing = (to == Goal::AtLeastStandby).then(|| spares_meetings(&seen, job.policy).err()).flatten();
+        let refusal = match planned.as_ref().err().or(sparing.as_ref()) {
+            Some(refusal) if refusal.may_pass() && next < until => Failure::from(refusal.clone()),
+            Some(_) | None => return Ok((seen, planned)),
+        };
+        let why = format!("{}: {}; looking again", refusal.what, refusal.why.join(": "));
+        if told.as_ref() != Some(&why) {
+            job.say.note(why.clone());
+            told = Some(why);
+        }
+        unless_stopped(job, to, sleep(PAUSE)).await?;
+    }
+}
+
+async fn unless_stopped<T>(job: Job<'_>, to: Goal, work: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::select! {
-        seen = observe(job.world, job.sight, &look, seen, job.stop) => Ok(seen),
-        () = job.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "interrupted").next("nothing was changed")),
+        done = work => Ok(done),
+        () = job.stop.cancelled() => Err(interrupted(to)),
     }
 }
 
@@ -54,21 +94,28 @@ const RESTORING: Duration = Duration::from_mins(15);
 pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let mut deadline = Instant::now() + job.timeout;
     let mut seen = Observed::nothing(job.world.clock.now());
-    seen.identity = sign_in(job.world, job.policy).await?;
     seen.run.waits = true;
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
-    let mut outcome = Outcome::NothingToDo;
-    let everything = Look::everything_for(to.conditions());
+    let mut patience = PATIENCE;
+    let mut ran = None;
     loop {
-        seen = tokio::select! {
-            seen = observe(job.world, job.sight, &everything, seen, job.stop) => seen,
-            () = job.stop.cancelled() => return Err(interrupted(to)),
-        };
-        adopt(&mut seen, to);
-        let plan = plan(&seen, to, job.policy)?;
+        let (now, planned) = look(job, to, seen, deadline.min(Instant::now() + patience)).await?;
+        seen = now;
+        patience = PATIENCE_AT_WORK;
+        if let Some(adopted) = seen.run.asked.as_ref().filter(|_| acted.is_empty()) {
+            diary.since = diary.since.min(adopted.at);
+        }
+        let plan = planned?;
+        let ran = *ran.get_or_insert_with(|| is_proven_by_one_more_look(&plan));
         job.say.emit(Event::Planned { observed: Box::new(seen.clone()), plan: plan.clone() });
-        let Some(step) = plan.steps.first() else { return Ok(outcome) };
+        let Some(step) = plan.steps.first() else {
+            let outcome = if acted.is_empty() && ran { Outcome::NothingToDo } else { Outcome::Done };
+            if to == Goal::Running {
+                remark(job, &seen, outcome);
+            }
+            return Ok(outcome);
+        };
         if step.action.is_some() {
             if acted.iter().filter(|c| **c == step.until).count() == 2 {
                 return Err(undone(step));
@@ -80,20 +127,68 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
         } else if !job.wait {
             return Ok(Outcome::Done);
         }
+        keep_mark(job, &seen).await;
         take(job, to, step, &mut seen, &mut diary, deadline).await?;
-        outcome = Outcome::Done;
     }
 }
 
-/// Counts on a start that is already under way, rather than making another one.
-fn adopt(seen: &mut Observed, to: Goal) {
-    if to != Goal::Running || seen.run.asked.is_some() {
+/// What is worth saying of a platform that runs: what is not wrong yet, and that it ran before.
+fn remark(job: Job<'_>, seen: &Observed, outcome: Outcome) {
+    for condition in Goal::Running.conditions() {
+        if let Verdict::Warns(why) = condition.judge(seen, job.policy) {
+            job.say.warn(format!("{}: {why}", condition.name()));
+        }
+    }
+    let since = seen.task().and_then(|task| task.started).filter(|_| outcome == Outcome::NothingToDo);
+    if let Some(since) = since {
+        let since = since.strftime("%Y-%m-%d %H:%M UTC");
+        job.say.note(format!("already running since {since}"));
+    }
+}
+
+/// Whether nothing is left to do or to wait for, but a proof for which nobody has looked yet.
+fn is_proven_by_one_more_look(plan: &Plan) -> bool {
+    plan.steps.iter().all(|step| step.until == Condition::MediaFlows && step.action.is_none())
+}
+
+/// Counts on a start that is already under way, rather than making another one; and on one that somebody else's `up`
+/// has made in place of ours.
+fn adopt(job: Job<'_>, seen: &mut Observed, to: Goal) {
+    if to != Goal::Running {
         return;
     }
-    seen.run.asked = seen.service.present().filter(|s| s.desired > 0).and_then(|s| {
-        let primary = s.primary().filter(|d| d.rollout == Rollout::InProgress)?;
-        Some(Asked { deployment: primary.id.clone(), at: primary.created })
+    if let Some(asked) = shared_start(seen) {
+        job.say.note(format!("Somebody else has started the platform at the same time: {} counts.", asked.deployment));
+        seen.run.asked = Some(asked);
+    } else if seen.run.asked.is_none() {
+        seen.run.asked = seen.service.present().filter(|s| s.desired > 0).and_then(|s| {
+            let primary = s.primary().filter(|d| d.rollout == Rollout::InProgress)?;
+            Some(Asked { deployment: primary.id.clone(), at: primary.created })
+        });
+    }
+    let service = seen.service.present();
+    if let Some(asked) = &mut seen.run.asked
+        && let Some(shown) = service.and_then(|s| s.deployments.iter().find(|d| d.id == asked.deployment))
+    {
+        asked.at = shown.created;
+    }
+    let newer = successor(seen).map(|d| d.id.clone());
+    let before = seen.run.replaced.take();
+    seen.run.replaced = newer.map(|id| match before {
+        Some((same, since)) if same == id => (id, since),
+        Some(_) | None => (id, seen.at),
     });
+}
+
+/// Two starts at once write over each other's mark: the one that counts writes its own again.
+async fn keep_mark(job: Job<'_>, seen: &Observed) {
+    let Some(service) = seen.service.present() else { return };
+    let Some(mark) = &seen.run.mark else { return };
+    let counts = service.desired > 0 && service.primary().is_some_and(|primary| primary.id == mark.deployment);
+    if counts && service.mark.as_ref().is_none_or(|other| other.deployment != mark.deployment) {
+        // It is tried again at the next look, and nobody's start depends on it.
+        let _ = job.world.cloud.mark(mark).await;
+    }
 }
 
 /// An action is never dropped half-way; a wait always may be.
@@ -110,7 +205,7 @@ async fn take(
     job.say.emit(Event::StepStarted { until: step.until, limit });
     if let Some(action) = step.action {
         diary.since = job.world.clock.now();
-        if let Err(failure) = perform(job, action, seen).await {
+        if let Err(failure) = perform(job, action, seen, deadline).await {
             job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
             return Err(failure);
         }
@@ -201,6 +296,10 @@ async fn wait(
             return Err(interrupted(to));
         }
         diary.read_on(seen, job.say);
+        adopt(job, seen, to);
+        if look_back {
+            keep_mark(job, seen).await;
+        }
         if let Some(why) = contested(seen, to) {
             return Err(Refusal::Contested { why }.into());
         }

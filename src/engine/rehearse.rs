@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::judge::judge;
-use super::observe::{Look, observe, sign_in};
+use super::observe::{Look, observe_well, sign_in};
 use super::reach::{Job, reach, unless_interrupted};
 use super::restore::{Home, restore};
 use crate::domain::cause::LogTail;
@@ -308,13 +308,24 @@ fn blank(job: Job<'_>, identity: Reading<Identity>) -> Observed {
     Observed { identity, ..Observed::nothing(job.world.clock.now()) }
 }
 
-async fn look(job: Job<'_>, look: &Look, identity: Reading<Identity>) -> Observed {
-    Box::pin(observe(job.world, job.sight, look, blank(job, identity), job.stop)).await
+/// What AWS alone has to answer for.
+const OF_AWS: &[Condition] = &[
+    Condition::SignedIn,
+    Condition::ServiceActive,
+    Condition::BalancerActive,
+    Condition::Started,
+    Condition::TargetsHealthy,
+    Condition::RoomsEmpty,
+];
+
+/// A fresh look, made again while something that these conditions need could not be seen, and may be the next time.
+async fn look(job: Job<'_>, look: &Look, conditions: &[Condition], identity: Reading<Identity>) -> Observed {
+    Box::pin(observe_well(job, look, conditions, blank(job, identity))).await
 }
 
 /// Credentials, the service and its secret. A load balancer that is powered down is brought back.
 async fn prerequisites(job: Job<'_>, identity: Reading<Identity>) -> Found {
-    let seen = look(job, &Look::everything(), identity).await;
+    let seen = look(job, &Look::everything(), OF_AWS, identity).await;
     let conditions = [Condition::SignedIn, Condition::ServiceActive, Condition::BalancerActive];
     let mut evidence = Vec::new();
     let mut found = Found::default();
@@ -352,7 +363,7 @@ fn is_worse(verdict: &Verdict, than: Option<&Grade>) -> bool {
 
 /// Where it stands before anything is done.
 async fn status(job: Job<'_>, identity: Reading<Identity>, found: &mut Option<Observed>) -> Found {
-    let seen = look(job, &Look::everything(), identity).await;
+    let seen = look(job, &Look::everything(), OF_AWS, identity).await;
     let standing = Standing::of(&seen, job.policy);
     let grade = match &standing {
         Standing::Running | Standing::Standby | Standing::PoweredDown => Grade::Good,
@@ -399,7 +410,7 @@ async fn up(job: Job<'_>) -> Option<Found> {
 
 /// Every condition of `running` at once.
 async fn health(job: Job<'_>, identity: Reading<Identity>, proven: bool) -> Found {
-    let seen = look(job, &Look::at_all(job.policy), identity).await;
+    let seen = look(job, &Look::at_all(job.policy), OF_AWS, identity).await;
     let mut judged: Vec<Judged> =
         Goal::Running.conditions().iter().map(|&condition| judge(condition, &seen, job.policy)).collect();
     for one in judged.iter_mut().filter(|one| one.condition == Condition::Steady && one.verdict.is_good() && proven) {
@@ -431,7 +442,7 @@ fn named(condition: Condition, grade: Grade) -> Grade {
 }
 
 async fn one(job: Job<'_>, condition: Condition) -> Found {
-    let seen = look(job, &Look::at([&condition]), Reading::Absent).await;
+    let seen = look(job, &Look::at([&condition]), &[], Reading::Absent).await;
     Found::of(judge(condition, &seen, job.policy))
 }
 
@@ -441,7 +452,7 @@ async fn meeting(job: Job<'_>, load: Option<&Load>) -> Found {
     let job = Job { sight: &sight, ..job };
     let mut conditions = vec![Condition::ServiceActive, Condition::BalancerActive, Condition::SignallingWorks];
     conditions.extend(job.policy.media.then_some(Condition::MediaFlows));
-    let seen = look(job, &Look::at(&conditions), Reading::Absent).await;
+    let seen = look(job, &Look::at(&conditions), &conditions[..2], Reading::Absent).await;
     let signalling = judge(Condition::SignallingWorks, &seen, job.policy);
     let media = judge(Condition::MediaFlows, &seen, job.policy);
     let mut evidence = vec![signalling.evidence.clone()];
@@ -454,7 +465,7 @@ async fn meeting(job: Job<'_>, load: Option<&Load>) -> Found {
 }
 
 async fn status_up(job: Job<'_>, identity: Reading<Identity>) -> Found {
-    let seen = look(job, &Look::everything(), identity).await;
+    let seen = look(job, &Look::everything(), OF_AWS, identity).await;
     let standing = Standing::of(&seen, job.policy);
     let grade = match &standing {
         Standing::Running => Grade::Good,
@@ -488,7 +499,7 @@ async fn nothing_left(
     left: &mut Option<Standing>,
 ) -> Option<Found> {
     let goal = wanted.map_or(Goal::AtMostStandby, Home::goal);
-    let seen = look(job, &Look::everything_for(goal.conditions()), identity).await;
+    let seen = look(job, &Look::everything_for(goal.conditions()), goal.conditions(), identity).await;
     let standing = Standing::of(&seen, job.policy);
     let mut evidence = standing_evidence(&standing, &seen);
     let grade = match (&standing, wanted) {

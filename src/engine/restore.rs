@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::act::again;
 use super::reach::{Job, reach, survey};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::{Goal, Level, Standing};
@@ -66,7 +67,7 @@ pub(super) async fn restore(job: Job<'_>, home: Home) -> Result<(), Failure> {
     let stopping = Job { timeout: STOPPING, ..job };
     if Box::pin(reach(stopping, Goal::AtMostStandby)).await? == Outcome::NothingToDo {
         // A start that was cut short may not show yet: it is taken back all the same.
-        job.world.cloud.stop().await?;
+        again(job, Instant::now() + STOPPING, || job.world.cloud.stop()).await?;
         sleep(STALE).await;
         Box::pin(reach(stopping, Goal::AtMostStandby)).await?;
     }

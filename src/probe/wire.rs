@@ -21,6 +21,7 @@ use super::site::{Endpoint, Site};
 use super::{Limits, quoted, seconds, unreachable};
 use crate::clock::Clock;
 use crate::domain::observed::Unreadable;
+use crate::domain::text::line;
 use crate::world::{Duplex, Net, NetError, Street, Trust, World};
 
 /// What every probe is made of.
@@ -245,6 +246,7 @@ fn misspoken(error: &rustls::Error) -> String {
         InvalidCertificate(CertificateError::BadSignature) => {
             "the server's certificate does not fit its handshake".into()
         }
+        InvalidCertificate(_) => line(&error.to_string()),
         other => format!("the TLS handshake fails: {}", quoted(&other.to_string())),
     }
 }

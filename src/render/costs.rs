@@ -67,9 +67,9 @@ pub(super) fn costs(of: &Costs, page: &Page) -> Shown {
 }
 
 pub(super) fn settled(of: &Settled, page: &Page) -> Shown {
-    let saved = of.before - of.per_hour;
-    let saves = if saved > Money(0) { format!("; that saves {saved} an hour") } else { String::new() };
-    let cost = format!("{} costs {} an hour and {} a month{saves}.", of.level, of.per_hour, cents(of.per_month));
+    let less = of.before - of.per_hour;
+    let saving = if less > Money(0) { format!("; that saves {less} an hour") } else { String::new() };
+    let cost = format!("{} costs {} an hour and {} a month{saving}.", of.level, of.per_hour, cents(of.per_month));
     let mut out = Shown::line(&words::sentence(&cost));
     if !of.kept.is_empty() {
         out += Shown::line(&format!("Kept: {}.", list(&of.kept, ", ")));
@@ -91,5 +91,5 @@ fn table(page: &Page, head: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
 /// Words stand to the left, figures to the right.
 fn cell(column: usize, text: &str) -> Cell {
     let cell = Cell::new(text);
-    if column == 0 { cell } else { cell.to_the_right() }
+    if column == 0 { cell } else { cell.right() }
 }

@@ -114,7 +114,9 @@ impl Shown {
         let mut shown = format!("{} {}", style.paint(tone, &line(head)), line(rest));
         shown.truncate(shown.trim_end().len());
         if let Some(note) = note {
-            shown += &format!("\n{indent}{}", style.paint(Tone::Dim, &line(note)));
+            shown.push('\n');
+            shown.push_str(&indent);
+            shown.push_str(&style.paint(Tone::Dim, &line(note)));
         }
         Self(shown + "\n")
     }
@@ -206,7 +208,7 @@ impl Cell {
     }
 
     /// Words stand to the left, figures to the right.
-    pub(super) fn to_the_right(self) -> Self {
+    pub(super) fn right(self) -> Self {
         Self(self.0.set_alignment(CellAlignment::Right))
     }
 }

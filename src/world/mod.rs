@@ -225,15 +225,28 @@ pub enum CloudErrorKind {
     Garbled,
 }
 
+impl CloudErrorKind {
+    /// Whether the same call may be answered when it is made again.
+    pub fn may_pass(self) -> bool {
+        Blindness::from(self).may_pass()
+    }
+}
+
+impl From<CloudErrorKind> for Blindness {
+    fn from(kind: CloudErrorKind) -> Self {
+        match kind {
+            CloudErrorKind::SignIn => Self::SignIn,
+            CloudErrorKind::Denied => Self::Denied,
+            CloudErrorKind::Throttled => Self::Throttled,
+            CloudErrorKind::Unreachable => Self::Unreachable,
+            CloudErrorKind::Gone | CloudErrorKind::Refused | CloudErrorKind::Garbled => Self::Garbled,
+        }
+    }
+}
+
 impl From<CloudError> for Unreadable {
     fn from(error: CloudError) -> Self {
-        let because = match error.kind {
-            CloudErrorKind::SignIn => Blindness::SignIn,
-            CloudErrorKind::Denied => Blindness::Denied,
-            CloudErrorKind::Throttled => Blindness::Throttled,
-            CloudErrorKind::Unreachable => Blindness::Unreachable,
-            CloudErrorKind::Gone | CloudErrorKind::Refused | CloudErrorKind::Garbled => Blindness::Garbled,
-        };
+        let because = error.kind.into();
         Self { because, why: error.to_string() }
     }
 }

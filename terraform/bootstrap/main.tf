@@ -7,7 +7,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.100, < 7"
+      version = "~> 5.100"
     }
   }
 }
@@ -18,8 +18,8 @@ variable "name" {
   default     = "jitsi-video-platform"
 
   validation {
-    condition     = can(regex("^[a-z](-?[a-z0-9]){2,27}$", var.name)) && length(var.name) <= 28
-    error_message = "name: 3 to 28 characters, lowercase letters, digits and single hyphens, beginning with a letter, not ending with a hyphen."
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$", var.name)) && !can(regex("^(internal-|xn--|sthree-|amzn-s3-demo-)", var.name))
+    error_message = "name: 1 to 24 characters, lowercase letters, digits and hyphens, beginning with a letter, not ending with a hyphen, and not beginning with internal-, xn--, sthree- or amzn-s3-demo-."
   }
 }
 

@@ -22,6 +22,7 @@ fn init(house: &House, arguments: &[&str], variables: &[(&str, &str)]) -> Result
     let _inside = runtime.enter();
     let (say, _said) = Events::new(Clock::system());
     command.run(&Desk {
+        timeout: None,
         say,
         flags: cli.options.flags.clone(),
         environment: house.environment(variables),

@@ -44,6 +44,7 @@ fn evil() -> String {
     HOSTILE.to_owned()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "for fields that may be empty")]
 fn some() -> Option<String> {
     Some(evil())
 }
@@ -284,30 +285,30 @@ fn usage() -> Usage {
 fn events() -> Vec<Event> {
     use Condition::*;
     let deed = Deed::Create;
-    let second = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let step = |until| Step { until, action: None, why: evil() };
     let plan = Plan { to: Goal::Running, steps: vec![step(Started), step(PagesServed)] };
     let resources = vec![Change { address: evil(), kind: evil(), deed, arn: some(), project: some() }];
     let said = [
         Said::Doing { what: evil() },
         Said::Started { address: evil(), deed },
-        Said::Working { address: evil(), after: second },
-        Said::Finished { address: evil(), deed, took: second },
+        Said::Working { address: evil(), after: minute },
+        Said::Finished { address: evil(), deed, took: minute },
         Said::Failed { address: evil() },
         Said::Warned { summary: evil() },
     ];
     let mut all = vec![
         Event::hello(),
         Event::Planned { observed: Box::new(Observed::nothing(at(0))), plan },
-        Event::StepStarted { until: Started, limit: second },
+        Event::StepStarted { until: Started, limit: minute },
         Event::StepProgress { until: Started, note: evil() },
-        Event::StepFinished { until: Started, took: second },
-        Event::StepStarted { until: PagesServed, limit: second },
+        Event::StepFinished { until: Started, took: minute },
+        Event::StepStarted { until: PagesServed, limit: minute },
         Event::StepFailed { until: PagesServed, message: evil() },
         Event::ServiceSaid { at: at(0), message: evil() },
         Event::ChangesPlanned { wanted: Wanted::PoweredDown, changes: Changes { resources, others: true } },
         Event::PhaseStarted { phase: Phase::Up, number: 3, of: 10 },
-        Event::PhaseFinished { phase: Phase::Up, number: 3, grade: Grade::Bad(evil()), took: second },
+        Event::PhaseFinished { phase: Phase::Up, number: 3, grade: Grade::Bad(evil()), took: minute },
         Event::Question { question: evil() },
         Event::Warning { message: evil() },
         Event::Note { message: evil() },
@@ -342,7 +343,6 @@ fn only_shows(shown: &str, what: &str) {
     let shown = without_our_colours(shown);
     let active: BTreeSet<char> = shown.chars().filter(|c| *c != '\n' && is_active(*c)).collect();
     assert!(active.is_empty(), "{what}: {active:?} in\n{}", shown.escape_debug());
-    assert!(!shown.contains("35;45") || !shown.contains("\u{1b}"), "{what}: a foreign colour");
     assert!(shown.contains("forged"), "{what}: the text itself is shown");
 }
 

@@ -194,7 +194,7 @@ async fn shake(acceptor: TlsAcceptor, trust: &Trust) -> Certificate {
         }
     });
     let seen: Tls = present(beside(server, at(address, trust, async |door| tls::shake(door).await)).await);
-    assert_eq!(seen.address, address);
+    assert_eq!(seen.address, SocketAddr::new(address.ip(), 443));
     seen.shown.expect("a certificate")
 }
 
@@ -363,7 +363,8 @@ async fn a_closed_port_is_a_finding() {
 
 const INDEX: &str = "<html><head><title>Jitsi Meet</title><script src=\"libs/lib-jitsi-meet.min.js?v=1\"></script>\
     <script src=\"libs/app.bundle.min.js?v=1\"></script></head><body><div id=\"react\"></div></body></html>";
-const CONFIG: &str = "var config = {};\nconfig.hosts = {};\nconfig.hosts.domain = 'meet.jitsi';\n";
+const CONFIG: &str = "var config = {};\nconfig.hosts = {};\nconfig.hosts.domain = 'meet.jitsi';\n\
+    config.hosts.muc = 'muc.meet.jitsi';\n";
 const API: &str = "!function(e,t){e.JitsiMeetExternalAPI=t()}(self,()=>{});";
 
 fn page(status: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -504,7 +505,7 @@ async fn endless_and_broken_answers_are_bounded() {
         assert_eq!((page.status, wrong(&page)), (None, "its headers do not end within 32 KiB"));
     }
     for page in [body, chunks] {
-        assert_eq!((page.status, wrong(&page)), (Some(200), "does not end within 1 MiB, which is no page of Jitsi's"));
+        assert_eq!((page.status, wrong(&page)), (Some(200), "does not end within 4 MiB, which is no page of Jitsi's"));
     }
 
     let drip = index(async |stream| {

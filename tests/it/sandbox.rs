@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use meetctl::domain::cause;
 use meetctl::domain::name::Host;
-use meetctl::domain::observed::{Health, Rollout, TargetState, Task};
+use meetctl::domain::observed::{Health, PLACEHOLDER, Rollout, TargetState, Task};
 use meetctl::world::sandbox::{self, EPOCH, Handle, Story};
 use meetctl::world::{Cloud, CloudErrorKind, World};
 use tokio::time::sleep;
@@ -231,7 +231,7 @@ mod stories {
         for _ in 0..within {
             let service = world.cloud.service().await.expect("readable").expect("a service");
             let tasks = world.cloud.tasks().await.expect("readable");
-            cause = cause::of(&service, &tasks, &deployment);
+            cause = cause::of(&service, &tasks, &deployment, world.clock.now());
             if cause.as_ref().is_some_and(|c| c.certain) {
                 break;
             }
@@ -249,8 +249,8 @@ mod stories {
             (Story::SecretDenied, "the task's secrets could not be read", 40..=75),
             (Story::OutOfMemory, "the container jvb ran out of memory", 100..=260),
             (Story::CrashLoop, "the container prosody ended by itself (exit code 1)", 90..=240),
-            (Story::NoCapacity, "AWS has no Fargate capacity free in these zones", 5..=12),
-            (Story::VcpuQuota, "the account's quota of Fargate vCPUs is used up", 5..=12),
+            (Story::NoCapacity, "AWS has no Fargate capacity free in these zones", 95..=110),
+            (Story::VcpuQuota, "the account's quota of Fargate vCPUs is used up", 185..=195),
             (Story::UnhealthyTarget, "the load balancer found the task unhealthy", 600..=900),
         ];
         for (story, what, when) in expected {
@@ -258,6 +258,27 @@ mod stories {
             assert_eq!((found.as_str(), certain), (what, true), "{story}");
             assert!(when.contains(&seconds), "{story}: {seconds} s");
         }
+    }
+
+    /// A refusal or two are no reason to give up; what has come settles them.
+    #[tokio::test(start_paused = true)]
+    async fn capacity_that_returns_is_waited_for() {
+        let (world, handle) = open(Story::CapacityReturns);
+        let deployment = world.cloud.start().await.expect("accepted");
+        let mut attempts = 0;
+        for _ in 0..400 {
+            let service = world.cloud.service().await.expect("readable").expect("a service");
+            let tasks = world.cloud.tasks().await.expect("readable");
+            let now = world.clock.now();
+            let cause = cause::of(&service, &tasks, &deployment, now);
+            assert!(cause.is_none_or(|cause| !cause.certain), "at {now}");
+            let refused = cause::refused(&service, &tasks, &deployment, now).map_or(0, |refused| refused.attempts);
+            assert!(refused == 0 || tasks.is_empty(), "at {now}");
+            attempts = attempts.max(refused);
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(attempts, 2);
+        assert!(handle.ready_at().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -332,9 +353,9 @@ mod stories {
         let service = world.cloud.service().await.expect("readable").expect("a service");
         assert_eq!((service.desired, service.target_groups.len()), (0, 0));
         assert_eq!(world.cloud.balancer().await, Ok(None));
-        assert_eq!(world.cloud.record().await, Ok(None));
+        assert!(world.cloud.record().await.expect("readable").expect("a record").is_placeholder());
         assert!(world.cloud.secret().await.expect("readable").is_some());
-        assert_eq!(world.net.resolve(&host()).await, Ok(Vec::new()));
+        assert_eq!(world.net.resolve(&host()).await, Ok(vec![PLACEHOLDER.into()]));
     }
 
     #[tokio::test(start_paused = true)]

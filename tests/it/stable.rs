@@ -16,6 +16,7 @@ fn text(arguments: &[&str]) -> Result<String, Failure> {
     let _inside = runtime.enter();
     let (say, mut said) = Events::new(Clock::system());
     let desk = Desk {
+        timeout: None,
         say,
         flags: cli.options.flags.clone(),
         environment: Environment::default(),

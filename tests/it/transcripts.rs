@@ -7,9 +7,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use meetctl::world::sandbox::Story;
+use meetctl::world::sandbox::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -290,6 +292,52 @@ mod it_shows {
         assert_eq!(desk.answer("meetctl --sandbox up").text, "");
         assert!(desk.answer("meetctl --sandbox status").text.contains("running"));
         assert_eq!(desk.answer("meetctl --sandbox status | head -n 1").code, 0);
+    }
+
+    #[test]
+    fn a_meeting_is_left_alone_and_old_refusals_are_history() {
+        for (story, since) in [("meeting", "18:10"), ("old-refusal", "18:14")] {
+            let desk = Desk::new();
+            let said = desk.run(&format!("meetctl --sandbox={story} up"));
+            assert_eq!(said.code, 0, "{story}: {}", said.text);
+            assert!(said.text.contains(&format!("already running since 2026-11-20 {since} UTC")), "{}", said.text);
+            assert_eq!(desk.run(&format!("meetctl --sandbox={story} status --expect running")).code, 0, "{story}");
+        }
+    }
+
+    #[test]
+    fn refusals_and_late_throttling_are_borne() {
+        for story in ["capacity-returns", "throttled-late"] {
+            let said = Desk::new().run(&format!("meetctl --sandbox={story} up"));
+            assert_eq!(said.code, 0, "{story}: {}", said.text);
+            let word = if story == "throttled-late" { "ThrottlingException" } else { "Capacity is unavailable" };
+            assert!(said.text.contains(word), "{story}: what AWS said is not told: {}", said.text);
+        }
+    }
+
+    /// From load to save; `status` only while it reads.
+    #[test]
+    fn two_commands_in_one_sandbox_exclude_each_other() {
+        let desk = Desk::new();
+        let store = Store::new(desk.folder.path().join("state"));
+        let held = store.lock(Story::Standby, Duration::ZERO).expect("nobody plays");
+        for command in ["up", "down", "status", "status --watch", "health", "probe https://meet.example.org"] {
+            let said = desk.run(&format!("meetctl --sandbox --timeout 1s {command}"));
+            assert_eq!(said.code, 6, "{command}: {}", said.text);
+            assert!(said.text.contains("another meetctl is playing"), "{command}: {}", said.text);
+        }
+        assert_eq!(desk.run("meetctl sandbox --reset standby --timeout 1s").code, 6);
+        assert_eq!(desk.run("meetctl --sandbox=running status --timeout 5s").code, 0, "another story");
+        drop(held);
+        assert_eq!(desk.run("meetctl --sandbox up").code, 0);
+
+        let watch = "meetctl --sandbox --pace 1 status --watch";
+        let mut watching = desk.shell(&format!("exec {watch}")).stdout(Stdio::piped()).spawn().expect("a shell");
+        let mut first = [0];
+        watching.stdout.as_mut().expect("piped").read_exact(&mut first).expect("it has looked");
+        assert_eq!(desk.run("meetctl --sandbox --timeout 10m down").code, 0, "it holds nothing while it watches");
+        watching.kill().and_then(|()| watching.wait()).expect("it ends");
+        assert_eq!(desk.run("meetctl --sandbox status --expect standby").code, 0, "the stop is not lost");
     }
 
     /// The same seed tells the same story, whatever the machine does meanwhile.

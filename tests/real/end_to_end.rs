@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::moto::ACCOUNT;
 use crate::needs::test;
 use crate::nginx::{Pages, Site};
 use crate::platform::{ALL, HOST, Platform, Run, ZONE};
-use crate::process::{Result, block_on, ensure};
+use crate::process::{Result, block_on, ensure, wait_for};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -25,6 +26,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("end_to_end::without_aws_nothing_is_said_and_nothing_called_off", ALL, without_aws),
         test("end_to_end::aws_gone_while_up_waits", ALL, aws_gone_while_up_waits),
         test("end_to_end::a_start_that_cannot_succeed_ends_with_its_cause", ALL, failed_starts),
+        test("end_to_end::two_at_once_are_one_start", ALL, two_at_once),
+        test("end_to_end::a_late_brown_out_ends_no_run", ALL, late_brown_out),
         test("end_to_end::people_are_not_cut_off", ALL, people_are_not_cut_off),
         test("end_to_end::bad_days_of_an_api", ALL, bad_days),
         test("end_to_end::another_account_is_refused_first", ALL, another_account),
@@ -220,6 +223,51 @@ fn failed_starts() -> Result<()> {
             run = run.says(part).map_err(|e| format!("{mishap:?}: {e}"))?;
         }
         it.meetctl(&["why"])?.says(parts[0]).map_err(|e| format!("{mishap:?}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// The same wish twice: both end well, and one deployment with one task is left.
+fn two_at_once() -> Result<()> {
+    let it = Platform::start()?;
+    // Neither of them sees the other's start before it makes its own.
+    let (first, second) = (it.begin(&["up"])?, it.begin(&["up"])?);
+    let (first, second) = (first.end()?.exits(0)?, second.end()?.exits(0)?);
+    ensure!(it.desired()? == 1, "desired count {}", it.desired()?);
+    block_on(async {
+        let (aws, it) = (it.proxy.clients(), &it.it);
+        let ask = aws.ecs.describe_services().cluster(&it.cluster).services(&it.service);
+        let seen = ask.include(aws_sdk_ecs::types::ServiceField::Tags).send().await?;
+        let service = seen.services().first().ok_or("no service")?;
+        let deployments: Vec<_> = service.deployments().iter().filter_map(|d| d.id()).collect();
+        ensure!(deployments.len() == 1, "deployments {deployments:?} after {first}{second}");
+        let signed = service.tags().iter().find(|tag| tag.key() == Some("meetctl:deployment"));
+        ensure!(signed.and_then(|tag| tag.value()) == deployments.first().copied(), "signed {signed:?}");
+        let tasks = aws.ecs.list_tasks().cluster(&it.cluster).service_name(&it.service).send().await?;
+        ensure!(tasks.task_arns().len() == 1, "tasks {:?} after {first}{second}", tasks.task_arns());
+        Ok(())
+    })?
+}
+
+/// ECS is throttled, and out of order, just when the start has come to its last look: the SDK's own tries do not bear it.
+fn late_brown_out() -> Result<()> {
+    for answer in [Answer::Throttled, Answer::Broken, Answer::HangUp] {
+        let it = Platform::start()?;
+        let up = it.begin(&["up"])?;
+        wait_for("the start to be complete", Duration::from_mins(1), || {
+            it.conductor
+                .stage()
+                .lock()
+                .ok()?
+                .events
+                .iter()
+                .any(|e| e["message"].as_str().is_some_and(|m| m.contains("steady")))
+                .then_some(())
+        })?;
+        it.proxy.forget();
+        it.proxy.answer(Some("DescribeServices"), When::First(8), answer);
+        up.end()?.exits(0).map_err(|e| format!("{answer:?}: {e}"))?;
+        ensure!(it.proxy.count("DescribeServices") > 8, "nothing was looked at again");
     }
     Ok(())
 }

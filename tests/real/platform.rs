@@ -10,9 +10,10 @@
 //! configuration names free ports.
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -154,12 +155,16 @@ impl Platform {
 
     /// Runs the binary to its end, with nothing of this machine's settings: no home, no profile, no terminal.
     pub(crate) fn meetctl(&self, args: &[&str]) -> Result<Run> {
-        let limit = Duration::from_mins(2);
+        self.begin(args)?.end()
+    }
+
+    /// Starts the binary, and lets it run.
+    pub(crate) fn begin(&self, args: &[&str]) -> Result<Running> {
         let home = self.folder.path().join("home");
         std::fs::create_dir_all(&home)?;
-        let (out, err) = (home.join("stdout"), home.join("stderr"));
+        let (out, err) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_meetctl"))
+        let child = Command::new(env!("CARGO_BIN_EXE_meetctl"))
             .arg("--config")
             .arg(self.config())
             .args(args)
@@ -173,22 +178,48 @@ impl Platform {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null())
-            .stdout(File::create(&out)?)
-            .stderr(File::create(&err)?)
+            .stdout(out.try_clone()?)
+            .stderr(err.try_clone()?)
             .spawn()?;
+        Ok(Running { child, args: args.join(" "), began, out, err })
+    }
+}
+
+/// The binary at work. It does not outlive its test.
+pub(crate) struct Running {
+    child: Child,
+    args: String,
+    began: Instant,
+    out: File,
+    err: File,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Waits for its end, two minutes at most.
+    pub(crate) fn end(mut self) -> Result<Run> {
         let code = loop {
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = self.child.try_wait()? {
                 break status.code();
             }
-            if began.elapsed() > limit {
-                child.kill()?;
-                child.wait()?;
+            if self.began.elapsed() > Duration::from_mins(2) {
                 break None;
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        let text = |file| std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok(Run { args: args.join(" "), code, stdout: text(out)?, stderr: text(err)?, took: began.elapsed() })
+        let text = |mut file: &File| {
+            let mut bytes = Vec::new();
+            file.rewind().and_then(|()| file.read_to_end(&mut bytes))?;
+            std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let (stdout, stderr) = (text(&self.out)?, text(&self.err)?);
+        Ok(Run { args: self.args.clone(), code, stdout, stderr, took: self.began.elapsed() })
     }
 }
 

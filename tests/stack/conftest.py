@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -62,6 +63,10 @@ def policy_actions():
 class Moto(NamedTuple):
     url: str
     calls: Path
+
+    def calls_since(self, seen: int = 0) -> list[str]:
+        """Terraform's calls, as IAM names them, without the first ones."""
+        return [call.replace("elbv2:", "elasticloadbalancing:") for call in self.calls.read_text().split()[seen:]]
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +155,7 @@ class Terraform:
     def plan(self, **variables) -> dict:
         """Changes as {address: actions}, and what the plan wants to change of each."""
         given = [f"-var={key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in variables.items()]
-        self.run("plan", "-no-color", "-out=next.tfplan", *given)
+        self.planned = self.run("plan", "-no-color", "-out=next.tfplan", *given)
         shown = json.loads(self.run("show", "-json", "next.tfplan").stdout)
         return {
             change["address"]: "/".join(change["change"]["actions"])
@@ -158,9 +163,20 @@ class Terraform:
             if change["change"]["actions"] not in (["no-op"], ["read"])
         }
 
+    def said(self) -> str:
+        """What the last plan said, without frames and line ends."""
+        return " ".join(re.sub("[│╷╵]", " ", self.planned.stdout).split())
+
     def apply(self) -> None:
         """Applies exactly the plan that was looked at."""
         self.run("apply", "-no-color", "next.tfplan")
+
+    def become(self, **variables) -> dict:
+        """Plans and applies, and fails unless nothing is left to be planned then. What was planned."""
+        changes = self.plan(**variables)
+        self.apply()
+        assert (left := self.plan(**variables)) == {}, left
+        return changes
 
     def rendered_script(self) -> str:
         """The script of the container `config`; needs no AWS."""
@@ -198,10 +214,25 @@ def offline(terraform_program, tmp_path_factory):
 
 
 class Platform(Terraform):
-    variables = {"domain": DOMAIN, "account_id": ACCOUNT, "alarm_emails": ["somebody@example.org"]}
+    variables = {
+        "domain": DOMAIN,
+        "account_id": ACCOUNT,
+        "alarm_emails": ["somebody@example.org"],
+        "program": {"name": "terraform", "version": "1.11.4"},
+    }
 
     def plan(self, **variables) -> dict:
         return super().plan(**(self.variables | variables))
+
+    def bootstrap(self, name: str) -> None:
+        """Makes the bucket for the state, and uses it."""
+        module = self.module / "bootstrap"
+        self.init(module=module)
+        self.run("apply", "-no-color", "-auto-approve", f"-var=name={name}", module=module)
+        bucket = json.loads(self.run("output", "-json", module=module).stdout)
+        self.backend = [f"-backend-config={key}={bucket[key]['value']}" for key in ("bucket", "key")]
+        self.backend.append(f"-backend-config=region={REGION}")
+        self.init(*self.backend)
 
 
 @pytest.fixture(scope="session")
@@ -209,20 +240,15 @@ def platform(terraform_program, tmp_path_factory, moto, aws):
     """Bootstrapped, initialised with the S3 backend, and applied once."""
     stack = Platform(terraform_program, tmp_path_factory.mktemp("platform"), moto.url)
     aws("route53").create_hosted_zone(Name="example.org", CallerReference="test")
-
-    bootstrap = stack.module / "bootstrap"
-    stack.init(module=bootstrap)
-    stack.run("apply", "-no-color", "-auto-approve", module=bootstrap)
-    bucket = json.loads(stack.run("output", "-json", module=bootstrap).stdout)
-    backend = [f"-backend-config={key}={bucket[key]['value']}" for key in ("bucket", "key")]
-    stack.init(*backend, f"-backend-config=region={REGION}")
+    stack.bootstrap(NAME)
 
     stack.first_plan = stack.plan()
     stack.apply()
     stack.secret_keys = set(json.loads(aws("secretsmanager").get_secret_value(SecretId=f"{NAME}-jitsi-secrets")["SecretString"]))
     # As Terraform wrote it, not as moto completed it.
-    planned = json.loads(stack.run("show", "-json").stdout)
-    (task,) = [r for r in planned["values"]["root_module"]["resources"] if r["address"] == "aws_ecs_task_definition.this"]
-    stack.rendered = json.loads(task["values"]["container_definitions"])
+    shown = json.loads(stack.run("show", "-json").stdout)
+    stack.resources = {r["address"]: r["values"] for r in shown["values"]["root_module"]["resources"]}
+    stack.target_groups = {at: r["health_check"][0] for at, r in stack.resources.items() if at.startswith("aws_lb_target_group.")}
+    stack.rendered = json.loads(stack.resources["aws_ecs_task_definition.this"]["container_definitions"])
     stack.containers = {container["name"]: container for container in stack.rendered}
     return stack

@@ -5,8 +5,8 @@ a second plan is empty could not be made. Every function below names one gap and
 
     python moto_gaps.py PORT [FILE]
 
-With FILE, each call of Terraform's is noted there as `service:Action` (but those to S3, whose actions moto names
-otherwise).
+With FILE, each call of Terraform's is noted there as `service:Action`, in the order in which they come (but those to S3,
+whose actions moto names otherwise).
 """
 
 import json
@@ -20,6 +20,7 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
 from moto.server import main
+from moto.servicequotas.responses import ServiceQuotasResponse
 
 
 def ecs_service_arguments() -> None:
@@ -116,17 +117,27 @@ def budgets() -> None:
     BudgetsResponse.create_budget = create_budget
 
 
+def quotas() -> None:
+    """Service Quotas: only a few are known. These are the values of a new account."""
+    new_account = {("fargate", "L-3032A538"): 6.0, ("vpc", "L-F678F1CE"): 5.0, ("ec2", "L-0263D0A3"): 5.0}
+
+    def get_service_quota(self):
+        service, code = self._get_param("ServiceCode"), self._get_param("QuotaCode")
+        quota = {"ServiceCode": service, "QuotaCode": code, "QuotaName": code, "Value": new_account[service, code]}
+        return json.dumps({"Quota": quota | {"QuotaArn": f"arn:aws:servicequotas:us-west-2:123456789012:{service}/{code}"}})
+
+    ServiceQuotasResponse.get_service_quota = get_service_quota
+    ServiceQuotasResponse.get_aws_default_service_quota = get_service_quota
+
+
 def note_calls(path: str) -> None:
     """Not a gap: what IAM would be asked."""
     call_action = BaseResponse.call_action
-    seen = set()
 
     def noting(self):
-        name = f"{self.service_name}:{self._get_action()}"
-        if name not in seen and "Terraform" in self.headers.get("User-Agent", ""):
-            seen.add(name)
+        if "Terraform" in self.headers.get("User-Agent", ""):
             with open(path, "a") as notes:
-                print(name, file=notes)
+                print(f"{self.service_name}:{self._get_action()}", file=notes)
         return call_action(self)
 
     BaseResponse.call_action = noting
@@ -138,6 +149,7 @@ def fill() -> None:
     security_rule_descriptions()
     bucket_policies()
     budgets()
+    quotas()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,14 @@ STATS = {
     "healthy": True,
     "bridge_selector": {"bridge_count": 1, "operational_bridge_count": 1},
 }
-BRIDGE = {"endpoints": 7, "stress_level": 0.07, "graceful_shutdown": False, "total_bytes_sent": 123456789}
+BRIDGE = {
+    "endpoints": 7,
+    "stress_level": 0.07,
+    "graceful_shutdown": False,
+    "overall_loss": 0.012,
+    "total_ice_failed": 2,
+    "total_bytes_sent": 123456789,
+}
 HEALTH_ROOM = "__jicofo-health-check--5577006791947779410@muc.meet.jitsi"
 PROBE_ROOM = "meetctl-probe-1a2b3c4d@muc.meet.jitsi"
 
@@ -119,8 +126,23 @@ def test_the_line_is_the_one_that_readers_expect(task, start):
         "conferences": 1,
         "participants": 7,
         "jicofo": {"healthy": True, "bridge_selector": {"operational_bridge_count": 1}},
-        "jvb": {"endpoints": 7, "stress_level": 0.07, "graceful_shutdown": False, "total_bytes_sent": 123456789},
+        "jvb": {
+            "endpoints": 7,
+            "stress_level": 0.07,
+            "graceful_shutdown": False,
+            "loss": 0.012,
+            "ice_failed": 2,
+            "total_bytes_sent": 123456789,
+        },
     }
+
+
+def test_what_only_graphs_need_may_be_missing(task, start):
+    """A line without is a line all the same, and says that it does not know."""
+    task.meeting({"ne3d@muc.meet.jitsi": 7}, bridge={k: BRIDGE[k] for k in ("endpoints", "stress_level", "graceful_shutdown")})
+    line = start(task.url).line()
+    assert line["participants"] == 7
+    assert [line["jvb"][key] for key in ("loss", "ice_failed", "total_bytes_sent")] == [None, None, None]
 
 
 @pytest.mark.parametrize(

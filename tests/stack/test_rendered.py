@@ -50,6 +50,57 @@ def test_containers_are_what_readers_expect(platform):
         assert {"containerName": "config", "condition": "SUCCESS"} in platform.containers[name]["dependsOn"]
 
 
+def test_nothing_waits_for_anothers_health(platform):
+    """nginx, jicofo and the bridge try again by themselves; the counter only needs those that it asks to be started."""
+    waits = {(c["name"], wait["containerName"], wait["condition"]) for c in platform.rendered for wait in c.get("dependsOn") or []}
+    assert waits == {(name, "config", "SUCCESS") for name in JITSI} | {("occupancy", name, "START") for name in ("jicofo", "jvb")}
+
+
+# ECS replaces a task that a container check or a target group calls unhealthy, with everybody in it.
+FORGIVEN = 90
+
+
+def test_a_silent_container_is_forgiven_for_long(platform):
+    """From the first check that fails to the one that is too many: the fastest way to fail."""
+    checks = {name: platform.containers[name]["healthCheck"] for name in JITSI}
+    cut = {name: check["interval"] * (check["retries"] - 1) for name, check in checks.items()}
+    assert min(cut.values()) >= FORGIVEN, cut
+
+
+def test_a_silent_target_is_forgiven_for_long(platform):
+    groups = platform.target_groups
+    assert set(groups) == {"aws_lb_target_group.web", "aws_lb_target_group.jvb[0]"}
+    cut = {name: check["interval"] * (check["unhealthy_threshold"] - 1) for name, check in groups.items()}
+    assert min(cut.values()) >= FORGIVEN, cut
+    # Trusted again at the second good answer.
+    assert all(check["healthy_threshold"] == 2 and check["timeout"] < check["interval"] for check in groups.values())
+
+
+def test_checks_ask_nobody_else(platform):
+    """Liveness: jicofo's own health would be the bridge's and prosody's."""
+    asked = {name: platform.containers[name]["healthCheck"]["command"][1] for name in JITSI}
+    assert ":8888/about/version" in asked["jicofo"]
+    assert ":8000/ " in asked["web"] and ":5280/health" in asked["prosody"] and ":8080/about/health" in asked["jvb"]
+
+
+def test_the_bridge_has_one_address_and_cannot_be_drained(platform, delivered):
+    bridge = {e["name"]: e["value"] for e in platform.containers["jvb"]["environment"]}
+    assert not any("SHUTDOWN" in name for name in bridge)
+    assert bridge["JVB_ADVERTISE_PRIVATE_CANDIDATES"] == "0"
+    conf = ConfigFactory.parse_string((delivered / "jvb/custom-jvb.conf").read_text(), resolve=True)
+    assert conf["ice4j.harvest.use-link-local-addresses"] is False
+    assert "shutdown" not in conf["videobridge"]
+
+
+def test_rate_limits_see_who_calls(platform):
+    """Without the caller's address, everybody would share one limit."""
+    prosody = {e["name"]: e["value"] for e in platform.containers["prosody"]["environment"]}
+    assert prosody["PROSODY_ENABLE_RATE_LIMITS"] == "1"
+    # A whole meeting behind one address comes back at once.
+    assert int(prosody["PROSODY_RATE_LIMIT_LOGIN_RATE"]) >= 30
+    assert platform.resources["aws_lb_target_group.web"]["preserve_client_ip"] == "true"
+
+
 def test_numbers_are_within_what_ecs_allows(platform):
     for container in platform.rendered:
         check = container.get("healthCheck")
@@ -96,6 +147,7 @@ def test_all_files_arrive(delivered):
         "web/custom-config.js",
         "web/custom-interface_config.js",
         "web/nginx-custom/branding.conf",
+        "web/nginx-custom/headers.conf",
         "web/branding/branding.json",
         "web/branding/title.html",
         "web/branding/logo.svg",
@@ -170,6 +222,34 @@ def test_prosody(delivered, require, tmp_path):
     assert str(conf / "zz-meetctl.cfg.lua") in said, "must be among the files that were loaded"
 
 
+def test_prosody_takes_our_reconnect_time(delivered, require, tmp_path):
+    """Jitsi's file, read before ours, has a minute; accounts of jicofo and the bridge keep their own."""
+    lua = require("lua")
+    require("prosodyctl")
+    conf = tmp_path / "conf.d"
+    conf.mkdir()
+    (conf / "jitsi-meet.cfg.lua").write_text(
+        'smacks_hibernation_time = 60\nVirtualHost "meet.jitsi"\nVirtualHost "auth.meet.jitsi"\n  smacks_hibernation_time = 15\n'
+    )
+    (conf / "zz-meetctl.cfg.lua").write_text((delivered / "prosody/conf.d/zz-meetctl.cfg.lua").read_text())
+    (tmp_path / "prosody.cfg.lua").write_text('Include "conf.d/*.cfg.lua"\n')
+    program = f"""
+        package.path = "/usr/lib/prosody/?.lua;" .. package.path
+        package.cpath = "/usr/lib/prosody/?.so;" .. package.cpath
+        -- Prosody 13 names its modules after itself.
+        table.insert(package.searchers, function(name)
+            local file = package.searchpath(name:gsub("^prosody%.", ""), package.path)
+            return file and loadfile(file), file
+        end)
+        CFG_CONFIGDIR = "{tmp_path}"
+        local config = require "core.configmanager"
+        assert(config.load("{tmp_path}/prosody.cfg.lua"))
+        print(config.get("meet.jitsi", "smacks_hibernation_time"), config.get("auth.meet.jitsi", "smacks_hibernation_time"))
+    """
+    done = subprocess.run([lua, "-e", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == ["30", "15"], done.stderr
+
+
 def test_nginx_serves_the_brand(delivered, require, tmp_path):
     """nginx accepts our file where Jitsi's server includes it, and serves logo, branding and title through it."""
     nginx = require("nginx")
@@ -182,6 +262,7 @@ def test_nginx_serves_the_brand(delivered, require, tmp_path):
     (page / "title.html").write_text("<title>Jitsi Meet</title>")
     ours = (delivered / "web/nginx-custom/branding.conf").read_text().replace("/run/web/config", str(delivered / "web"))
     (tmp_path / "branding.conf").write_text(ours)
+    (tmp_path / "headers.conf").write_text((delivered / "web/nginx-custom/headers.conf").read_text())
     # The parts of upstream's server that ours has to get along with.
     (tmp_path / "nginx.conf").write_text(f"""
         {"user root;" if os.geteuid() == 0 else ""} worker_processes 1; daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
@@ -196,7 +277,9 @@ def test_nginx_serves_the_brand(delivered, require, tmp_path):
                 root {page};
                 ssi on;
                 index index.html;
+                add_header X-Content-Type-Options nosniff;
                 include {tmp_path}/branding.conf;
+                include {tmp_path}/headers.conf;
                 location ~ ^/(libs|css|static|images)/(.*)$ {{ alias {page}/$1/$2; }}
                 location ~ ^/([^/?&:'"]+)$ {{ try_files $uri @root_path; }}
                 location @root_path {{ rewrite ^/(.*)$ / break; }}
@@ -222,7 +305,13 @@ def test_nginx_serves_the_brand(delivered, require, tmp_path):
         assert logo.headers["Content-Type"] == "image/svg+xml" and b"<svg" in logo.read()
         assert json.loads(get("/branding/branding.json").read())["inviteDomain"] == DOMAIN
         for path in ("/", "/some-room"):
-            assert b"<title>AWS Aerospace</title>" in get(path).read()
+            page = get(path)
+            assert b"<title>AWS Aerospace</title>" in page.read()
+            assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+            # Embedding stays possible, and nothing is said about scripts, unless asked for.
+            assert page.headers["Content-Security-Policy"] == "object-src 'none'; base-uri 'self'"
+            assert page.headers["Content-Security-Policy-Report-Only"] is None
+            assert page.headers["X-Content-Type-Options"] == "nosniff", "ours come beside Jitsi's"
     finally:
         server.terminate()
         server.wait(10)

@@ -34,6 +34,44 @@ def test_both_modules_lock_the_same_provider_for_every_machine():
     assert main.count('"zh:') == 15
 
 
+def test_both_registries_are_locked_to_one_version():
+    """In a file each: Terraform refuses a read-only lock file with an entry that it does not need."""
+    locked = {}
+    for file in (".terraform.lock.hcl", "tofu.lock.hcl"):
+        text = (TERRAFORM / file).read_text()
+        ((registry, rest),) = re.findall(r'^provider "([\w.]+)/hashicorp/aws" \{\n(.*?)^\}', text, re.M | re.S)
+        locked[registry] = (re.findall(r'version += "(.*)"', rest), re.findall(r'constraints += "(.*)"', rest))
+        # OpenTofu has packages for ten machines.
+        assert rest.count('"zh:') >= 10
+    assert set(locked) == {"registry.terraform.io", "registry.opentofu.org"}
+    assert len({str(value) for value in locked.values()}) == 1, locked
+
+
+def test_the_untried_provider_is_refused():
+    for module in (".", "bootstrap", "removal"):
+        text = "".join(path.read_text() for path in sorted((TERRAFORM / module).glob("*.tf")))
+        assert re.findall(r'^ +version = "(.*)"', text, re.M) == ["~> 5.100"], module
+
+
+def test_names_are_those_that_meetctl_accepts():
+    """The list with which the Rust tests ask meetctl; both modules say the same."""
+    names = [line.split(" ", 1) for line in (Path(__file__).with_name("names.txt")).read_text().splitlines()]
+    assert len(names) > 20
+    for file in ("variables.tf", "bootstrap/main.tf"):
+        body = re.search(r'variable "name" \{(.*?)^\}', (TERRAFORM / file).read_text(), re.M | re.S).group(1)
+        wanted, refused = re.findall(r'regex\("([^"]+)", var.name\)', body)
+        for verdict, name in names:
+            accepted = bool(re.search(wanted, name)) and not re.search(refused, name)
+            assert accepted == (verdict == "good"), f"{file}: {name}"
+
+
+@pytest.mark.parametrize("file, checks", [("service.tf", {"interval = 10", "retries = 10"}), ("ingress.tf", {"interval = 10", "unhealthy_threshold = 10", "healthy_threshold = 2"})])
+def test_what_cuts_a_meeting_can_be_found(file, checks):
+    """As literals, so that whoever looks for them finds them."""
+    said = {re.sub(r" +", " ", line.strip()) for line in (TERRAFORM / file).read_text().splitlines()}
+    assert checks <= said
+
+
 def test_checkov(tmp_path):
     """Every exception stands beside its resource, with a reason."""
     program = os.environ.get("STACK_CHECKOV", "checkov")
@@ -86,7 +124,7 @@ def test_every_jitsi_value_is_documented():
 
 @pytest.mark.parametrize("person", ["viewer", "operator", "deployer"])
 def test_policies(policies, person):
-    document = policies(person, name="a" * 28)
+    document = policies(person, name="a" * 24)
     assert document["Version"] == "2012-10-17"
     # The limit of a managed policy, without white space.
     assert len(re.sub(r"\s", "", json.dumps(document))) <= 6144

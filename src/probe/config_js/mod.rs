@@ -123,7 +123,7 @@ impl Config {
         if value.len() <= 253 && value.split('.').all(label) {
             Ok(Some(value.to_ascii_lowercase()))
         } else {
-            Err(BadConfig::NotAName { name, value: shown(value) })
+            Err(BadConfig::NotAName { name, value: shown(&value) })
         }
     }
 
@@ -131,17 +131,17 @@ impl Config {
         let Some(value) = self.text(name)? else { return Ok(None) };
         match site.endpoint(scheme, &value) {
             Some(endpoint) => Ok(Some(endpoint)),
-            None => Err(BadConfig::NotAnAddress { name, value: shown(value) }),
+            None => Err(BadConfig::NotAnAddress { name, value: shown(&value) }),
         }
     }
 }
 
 fn undecided(name: &'static str, value: Value) -> BadConfig {
-    BadConfig::Undecided { name, candidates: value.candidates().into_iter().map(shown).collect() }
+    BadConfig::Undecided { name, candidates: value.candidates().iter().map(|text| shown(text)).collect() }
 }
 
 /// As much of a value as is repeated.
-fn shown(value: String) -> String {
+fn shown(value: &str) -> String {
     value.chars().take(80).collect()
 }
 

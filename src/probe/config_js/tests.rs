@@ -18,7 +18,7 @@ fn of(script: &str) -> Result<Deployment, BadConfig> {
 type Wanted = (&'static str, &'static str, &'static str, Option<&'static str>, Option<&'static str>);
 
 /// As docker-jitsi-meet writes it: defaults, then one assignment for each setting.
-const DOCKER: &str = r#"
+const DOCKER: &str = r"
 var subdomain = '';
 if (subdomain.startsWith('<!--')) {
     subdomain = '';
@@ -50,7 +50,7 @@ config.bosh = 'https://meet.example.org/' + subdir + 'http-bind';
 config.websocket = 'wss://meet.example.org/' + subdir + 'xmpp-websocket';
 if (!config.hasOwnProperty('bridgeChannel')) config.bridgeChannel = {};
 config.bridgeChannel.preferSctp = true;
-"#;
+";
 
 const PLAIN: Wanted = (
     "meet.jitsi",

@@ -38,12 +38,13 @@ pub(super) fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
 /// `progress` is told of each stage once every participant has passed it.
 pub async fn prove(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progress: impl Fn(Stage) + Sync) -> Proof {
     let began = Instant::now();
+    let mut chance = chance(wire.seed, wire.clock);
     let door = outside(wire, ask);
     let gauge = Gauge::new(wire.net);
     let mut proof = match find(door, ask, stop).await {
         Err(finding) => Proof { finding: Some(finding), ..Proof::default() },
         Ok(found) => {
-            let places = places(ask, &found.names, &mut chance(wire.seed, wire.clock));
+            let places = places(ask, &found.names, &mut chance);
             let hold = Hold::behind(door, &found, &gauge);
             hold.meeting(ask, &places, stop, &progress).await
         }

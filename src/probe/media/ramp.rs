@@ -32,11 +32,11 @@ const LISTENING: Duration = Duration::from_secs(1);
 /// `ask.limits.speaking` is how long each step is watched, `ask.thresholds.loss_failure` how much may be lost in it.
 pub async fn climb(wire: &Wire<'_>, ask: &Ask, stop: &CancellationToken, progress: impl Fn(&Step) + Sync) -> Proof {
     let began = Instant::now();
+    let mut chance = chance(wire.seed, wire.clock);
     let door = outside(wire, ask);
     let mut proof = match find(door, ask, stop).await {
         Err(finding) => Proof { finding: Some(finding), ..Proof::default() },
         Ok(found) => {
-            let mut chance = chance(wire.seed, wire.clock);
             let groups = groups(ask).into_iter().map(|group| {
                 let places = places(&group, &found.names, &mut chance);
                 (group, places, Notify::new())

@@ -52,11 +52,18 @@ impl Explain {
         }
         match error {
             SdkError::ServiceError(context) => match context.err().code() {
-                Some(code) => self.refused(code, context.err().message()),
+                Some(code) => match self.refused(code, context.err().message()) {
+                    // What AWS itself calls its own fault is not a refusal.
+                    (Refused, why) if context.raw().status().is_server_error() => (Unreachable, why),
+                    other => other,
+                },
                 None => strange(context.raw(), &root(error)),
             },
             SdkError::ResponseError(context) if cause::<LengthLimitError>(error).is_some() => {
                 strange(context.raw(), &format!("longer than {} MiB", LONGEST_BODY / (1024 * 1024)))
+            }
+            SdkError::ResponseError(_) if cause::<std::io::Error>(error).is_some() || broke_off(error) => {
+                (Unreachable, format!("the answer of {} broke off: {}", self.place, root(error)))
             }
             SdkError::ResponseError(context) => strange(context.raw(), &root(error)),
             SdkError::TimeoutError(_) => {
@@ -117,6 +124,11 @@ pub(super) fn root(error: &(dyn Error + 'static)) -> String {
 
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether the connection ended in the middle of an answer.
+fn broke_off(error: &(dyn Error + 'static)) -> bool {
+    cause::<hyper::Error>(error).is_some_and(|e| e.is_incomplete_message() || e.is_body_write_aborted())
 }
 
 /// The error and what is behind it, outermost first.

@@ -47,7 +47,7 @@ impl SandboxCloud {
     ) -> Result<T, CloudError> {
         let latency = between(&mut self.latency.lock().unwrap_or_else(PoisonError::into_inner), 40..=120);
         let half = Duration::from_millis(latency) / 2;
-        if let Some(refusal) = self.ground.story.refusal(what) {
+        if let Some(refusal) = self.refusal(what) {
             sleep(match refusal.kind {
                 CloudErrorKind::Unreachable => SILENCE,
                 CloudErrorKind::Throttled => RETRIES + half * 2,
@@ -64,6 +64,13 @@ impl SandboxCloud {
             what: what.to_owned(),
             why: "ServiceNotFoundException: Service not found.".into(),
         })
+    }
+
+    /// How AWS refuses a call, when it does.
+    fn refusal(&self, what: &str) -> Option<CloudError> {
+        let slow = what.starts_with("ecs:") && self.ground.read(Model::is_throttled);
+        let story = if slow { Story::Throttled } else { self.ground.story };
+        story.refusal(what)
     }
 
     async fn read<T>(&self, what: &str, look: impl FnOnce(&Model, Timestamp) -> T + Send) -> Result<T, CloudError> {

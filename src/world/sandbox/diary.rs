@@ -54,10 +54,15 @@ impl Model {
             if let Some(at) = self.given_up(id, now) {
                 lines.note(after(at, 1_000), &format!("(deployment {id}) deployment failed: tasks failed to start."));
             }
-            if let Some(why) = self.story.no_placement().filter(|_| ask.desired > 0) {
-                let mut rng = rng(self.seed, &format!("ecs.placement.{id}"));
-                let at = after(ask.at, between(&mut rng, 6_000..=10_000));
-                lines.note(at, &format!("was unable to place a task. Reason: {why}"));
+            if let Some(refusals) = self.story.refusals().filter(|_| ask.desired > 0) {
+                for seconds in refusals.seconds_after {
+                    let mut rng = rng(self.seed, &format!("ecs.placement.{id}.{seconds}"));
+                    let at = after(ask.at, seconds * 1_000 + between(&mut rng, 0..=2_000));
+                    // Nothing is tried any more once something else is asked for.
+                    if self.governing(at).is_some_and(|governs| governs == ask) {
+                        lines.note(at, &format!("was unable to place a task. Reason: {}", refusals.why));
+                    }
+                }
             }
         }
     }

@@ -50,6 +50,9 @@ pub(super) fn addresses(model: &Model, name: &str) -> Vec<Ipv4Addr> {
 }
 
 fn addresses_of_balancer(model: &Model, name: &str) -> Vec<Ipv4Addr> {
+    if let Ok(address) = name.parse() {
+        return vec![address];
+    }
     match &model.stack.balancer {
         Some(balancer) if balancer.dns_name == name => BALANCER.to_vec(),
         // A name server that has not noticed yet that it is gone.

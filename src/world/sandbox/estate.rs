@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chance::hex;
+use super::model::Stack;
 use super::model::{ACCOUNT, Groups, Model, PLATFORM, REGION, StandingBalancer};
 use super::stories::Story;
 use super::view::{ALLOCATION, at_home};
@@ -49,11 +50,13 @@ const BASE: [&str; 12] = [
     TASK_DEFINITION,
 ];
 /// What has an hourly price, in the order in which it is made.
-const INGRESS: [&str; 5] = [EIP, BALANCER, "aws_lb_listener.https[0]", "aws_lb_listener.media[0]", RECORD];
+const INGRESS: [&str; 4] = [EIP, BALANCER, "aws_lb_listener.https[0]", "aws_lb_listener.media[0]"];
+/// What follows the load balancer, and stays without it.
+const FOLLOWING: [&str; 2] = [RECORD, SERVICE];
 
 const EIP: &str = "aws_eip.media[0]";
 const BALANCER: &str = "aws_lb.this[0]";
-const RECORD: &str = "aws_route53_record.meet[0]";
+const RECORD: &str = "aws_route53_record.meet";
 const SERVICE: &str = "aws_ecs_service.this";
 const TASK_DEFINITION: &str = "aws_ecs_task_definition.this";
 const SECRET: &str = "aws_secretsmanager_secret.jitsi";
@@ -62,8 +65,11 @@ const STATE: &str = "aws_s3_bucket.state";
 
 impl Estate {
     pub(super) fn whole() -> Self {
-        let all = BASE.iter().chain(&INGRESS).chain([&SERVICE]);
-        Self { made: all.map(|a| (*a).to_owned()).collect(), kept: [Bucket::State].into(), ..Self::default() }
+        Self {
+            made: whole().into_iter().map(ToOwned::to_owned).collect(),
+            kept: [Bucket::State].into(),
+            ..Self::default()
+        }
     }
 
     pub(super) fn powered_down(&mut self) {
@@ -120,6 +126,9 @@ impl Model {
     fn missing(&self, wanted: &[&str], adopt_recordings: bool) -> Vec<Change> {
         let deed = |address| if address == RECORDINGS && adopt_recordings { Deed::Adopt } else { Deed::Create };
         let mut list: Vec<Change> = wanted.iter().filter(|a| !self.made(a)).map(|a| change(a, deed(*a))).collect();
+        if self.made(RECORD) && self.stack.rests() {
+            list.push(change(RECORD, Deed::Update));
+        }
         if self.made(SERVICE) && self.stack.groups != Groups::Attached {
             list.push(change(TASK_DEFINITION, Deed::Replace));
             list.push(change(SERVICE, Deed::Update));
@@ -128,11 +137,16 @@ impl Model {
     }
 
     fn surplus(&self) -> Vec<Change> {
-        let mut list = Vec::new();
+        let deleted = |address: &&str| self.made(address).then(|| change(address, Deed::Delete));
+        let mut list: Vec<Change> = INGRESS[1..].iter().rev().filter_map(deleted).collect();
+        if self.made(RECORD) && !self.stack.rests() {
+            list.push(change(RECORD, Deed::Update));
+        }
         if self.made(SERVICE) && self.stack.groups == Groups::Attached {
             list.extend([change(TASK_DEFINITION, Deed::Replace), change(SERVICE, Deed::Update)]);
         }
-        list.extend(INGRESS.iter().rev().filter(|a| self.made(a)).map(|a| change(a, Deed::Delete)));
+        // Once no task definition names it.
+        list.extend(deleted(&EIP));
         list
     }
 
@@ -158,13 +172,14 @@ impl Model {
                 let made = || StandingBalancer { dns_name, created: now };
                 stack.balancer = exists.then(made);
             }
-            RECORD => stack.record = stack.balancer.as_ref().filter(|_| exists).map(|b| b.dns_name.clone()),
+            RECORD => {
+                let target = stack.balancer.as_ref().map_or(Stack::PLACEHOLDER, |balancer| &balancer.dns_name);
+                stack.record = exists.then(|| target.to_owned());
+            }
             SERVICE => {
                 stack.service = exists;
-                let attached = stack.balancer.is_some() && change.deed != Deed::Delete;
-                // A detachment is planned before the load balancer goes.
-                let detached = change.deed == Deed::Update && stack.groups == Groups::Attached;
-                stack.groups = if attached && !detached { Groups::Attached } else { Groups::Detached };
+                let attached = stack.balancer.is_some() && exists;
+                stack.groups = if attached { Groups::Attached } else { Groups::Detached };
             }
             "aws_lb_target_group.web" if !exists => stack.groups = Groups::Gone,
             "aws_lb_target_group.web" => stack.groups = Groups::Detached,
@@ -218,7 +233,7 @@ fn of_another_team(thing: Billed) -> Billed {
 }
 
 fn whole() -> Vec<&'static str> {
-    BASE.iter().chain(&INGRESS).chain([&SERVICE]).copied().collect()
+    BASE.iter().chain(&INGRESS).chain(&FOLLOWING).copied().collect()
 }
 
 fn change(address: &str, deed: Deed) -> Change {

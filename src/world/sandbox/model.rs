@@ -106,6 +106,8 @@ enum Change {
 impl Stack {
     /// The load balancer of before the last power-down; nothing answers there any more.
     pub const FORMER_BALANCER: &'static str = "jitsi-video-platform-nlb-5c0ffee5c0ffee55.elb.us-west-2.amazonaws.com";
+    /// Where the name leads while there is no load balancer.
+    pub const PLACEHOLDER: &'static str = "192.0.2.1";
     const BALANCER: &'static str = "jitsi-video-platform-nlb-7e1ab1e5ca1ab1e5.elb.us-west-2.amazonaws.com";
 
     fn whole(created: Timestamp) -> Self {
@@ -120,11 +122,16 @@ impl Stack {
         }
     }
 
+    /// Whether the name only keeps its place.
+    pub fn rests(&self) -> bool {
+        self.record.as_deref() == Some(Self::PLACEHOLDER)
+    }
+
     /// Takes away what has an hourly price; the target groups stay, detached.
     pub fn power_down(&mut self) {
         self.groups = Groups::Detached;
         self.balancer = None;
-        self.record = None;
+        self.record = Some(Self::PLACEHOLDER.into());
         self.estate.powered_down();
     }
 }
@@ -251,6 +258,12 @@ impl Model {
         self.jobs.iter().rev().find(|job| job.deployment == *current)?.ready_at()
     }
 
+    /// Whether ECS asks to slow down: in one story for a minute, soon after all of a start works.
+    pub(super) fn is_throttled(&self, now: Timestamp) -> bool {
+        let Some(ready) = self.ready_at(now).filter(|_| self.story == Story::ThrottledLate) else { return false };
+        (after(ready, 4_000)..after(ready, 64_000)).contains(&now)
+    }
+
     /// Does what the scheduler has done by now. Doing it again changes nothing.
     pub fn settle(&mut self, now: Timestamp) {
         for index in 0..self.asks.len() {
@@ -316,11 +329,15 @@ impl Model {
         let deployment = ask.deployment.clone()?;
         let gone = self.jobs.iter().map(|job| job.ending.as_ref().map(Ending::stopped));
         let last_gone = gone.collect::<Option<Vec<Timestamp>>>()?.into_iter().max();
-        if self.story.no_placement().is_some() || self.given_up(&deployment, Timestamp::MAX).is_some() {
+        if self.given_up(&deployment, Timestamp::MAX).is_some() {
             return None;
         }
+        let placed = match self.story.refusals() {
+            Some(refusals) => after(ask.at, refusals.until? * 1_000),
+            None => ask.at,
+        };
         let mut rng = rng(self.seed, &format!("ecs.launch.{}", self.launched));
-        let asked = after(ask.at, between(&mut rng, 2_000..=3_000));
+        let asked = after(placed, between(&mut rng, 2_000..=3_000));
         let at = last_gone.map_or(asked, |gone| asked.max(after(gone, between(&mut rng, 6_000..=8_000))));
         Some((at, Change::Launch(deployment)))
     }

@@ -1,9 +1,10 @@
 //! Keeps a story between two invocations: one JSON file each, under the directory of `MEETCTL_STATE_DIR`.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -32,9 +33,20 @@ pub enum StoreError {
     Unusable { path: PathBuf, source: io::Error },
     #[error("the sandbox's state {} is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: String },
+    #[error("another meetctl is playing the story {story}")]
+    Busy { story: Story, path: PathBuf },
     #[error("the sandbox's state {} was written by a newer meetctl (version {found} of the format)", path.display())]
     Newer { path: PathBuf, found: u32 },
 }
+
+/// Whoever has it plays a story alone. It ends with its holder, however that ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: fs::File,
+}
+
+/// How long to wait between two tries to get it.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -49,6 +61,30 @@ impl Store {
     /// Where a story is kept.
     pub fn path(&self, story: Story) -> PathBuf {
         self.directory.join(format!("sandbox-{story}.json"))
+    }
+
+    /// Waits until nobody else plays the story, by real time, at most so long.
+    pub fn lock(&self, story: Story, limit: Duration) -> Result<Lock, StoreError> {
+        let path = self.directory.join(format!("sandbox-{story}.lock"));
+        let opened = make(&self.directory).and_then(|()| files::open_lock(&path));
+        let file = match opened {
+            Ok(file) => file,
+            Err(source) => return Err(StoreError::Unusable { path, source }),
+        };
+        let mut waited = Duration::ZERO;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::Error(source)) => return Err(StoreError::Unusable { path, source }),
+                Err(TryLockError::WouldBlock) if waited >= limit => return Err(StoreError::Busy { story, path }),
+                Err(TryLockError::WouldBlock) => {
+                    let nap = TRY_AGAIN.min(limit.saturating_sub(waited));
+                    #[expect(clippy::disallowed_methods, reason = "the other process plays in real time")]
+                    std::thread::sleep(nap);
+                    waited += nap;
+                }
+            }
+        }
     }
 
     /// A story where it was left; `None` when it has not begun.
@@ -107,8 +143,12 @@ fn is_sane(now: Timestamp) -> bool {
     now >= EPOCH && now.duration_since(EPOCH) < LIFETIME
 }
 
+fn make(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 fn write(directory: &Path, path: &Path, saved: &Saved) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    make(directory)?;
     let mut text = serde_json::to_vec_pretty(saved)?;
     text.push(b'\n');
     files::replace(path, &text)

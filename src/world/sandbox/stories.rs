@@ -7,6 +7,16 @@ use super::model::{Model, Stack};
 use super::task::Fault;
 use crate::world::{CloudError, CloudErrorKind};
 
+/// Attempts to place a task that fail, counted from when it is asked for.
+pub(super) struct Refusals {
+    /// In ECS's words.
+    pub why: &'static str,
+    /// When ECS notes one in its diary.
+    pub seconds_after: &'static [u64],
+    /// When an attempt goes well.
+    pub until: Option<u64>,
+}
+
 /// A named situation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,7 +35,9 @@ pub enum Story {
     SecretDenied,
     CrashLoop,
     NoCapacity,
+    CapacityReturns,
     VcpuQuota,
+    OldRefusal,
     UnhealthyTarget,
     DnsStale,
     ExpiredCertificate,
@@ -63,6 +75,7 @@ pub enum Story {
     WrongAccount,
     Denied,
     Throttled,
+    ThrottledLate,
     AwsUnreachable,
     LeftoverBalancer,
     LeftoverBalancerOurs,
@@ -76,7 +89,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 63] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -90,7 +103,9 @@ impl Story {
         Self::SecretDenied,
         Self::CrashLoop,
         Self::NoCapacity,
+        Self::CapacityReturns,
         Self::VcpuQuota,
+        Self::OldRefusal,
         Self::UnhealthyTarget,
         Self::DnsStale,
         Self::ExpiredCertificate,
@@ -127,6 +142,7 @@ impl Story {
         Self::WrongAccount,
         Self::Denied,
         Self::Throttled,
+        Self::ThrottledLate,
         Self::AwsUnreachable,
         Self::LeftoverBalancer,
         Self::LeftoverBalancerOurs,
@@ -152,7 +168,9 @@ impl Story {
         match self {
             Self::Standby => ("standby", "everything is deployed and nothing runs; a start goes well"),
             Self::Fresh => ("fresh", "nothing has been deployed yet"),
-            Self::PoweredDown => ("powered-down", "nothing with an hourly price exists: no load balancer, no record"),
+            Self::PoweredDown => {
+                ("powered-down", "nothing with an hourly price exists; the name is kept by a placeholder")
+            }
             Self::Running => ("running", "the platform has been running for 40 minutes; nobody is in a meeting"),
             Self::Meeting => ("meeting", "seven people are in two rooms; the last ones leave after twelve minutes"),
             Self::SlowStart => {
@@ -165,7 +183,13 @@ impl Story {
             Self::SecretDenied => ("secret-denied", "the execution role may not read the secret"),
             Self::CrashLoop => ("crash-loop", "Prosody gives up again and again because a password is missing"),
             Self::NoCapacity => ("no-capacity", "AWS has no Fargate capacity free"),
+            Self::CapacityReturns => {
+                ("capacity-returns", "AWS has no Fargate capacity at first; the third attempt finds some")
+            }
             Self::VcpuQuota => ("vcpu-quota", "the account's quota of vCPUs is used up"),
+            Self::OldRefusal => {
+                ("old-refusal", "it runs well, 40 minutes after a start that AWS refused three times at first")
+            }
             Self::UnhealthyTarget => ("unhealthy-target", "the load balancer cannot reach the bridge's health page"),
             Self::DnsStale => ("dns-stale", "the name still points to a load balancer of the past"),
             Self::ExpiredCertificate => ("expired-certificate", "the certificate expired two days ago"),
@@ -212,6 +236,9 @@ impl Story {
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
             Self::Throttled => ("throttled", "ECS asks to slow down, whatever is asked"),
+            Self::ThrottledLate => {
+                ("throttled-late", "ECS asks to slow down for a minute, just when a start has come to its last look")
+            }
             Self::AwsUnreachable => ("aws-unreachable", "the endpoints of AWS do not answer"),
             Self::LeftoverBalancer => {
                 ("leftover-balancer", "another team's load balancer, in another VPC, carries this project's tag")
@@ -279,6 +306,7 @@ impl Story {
             | Self::UdpCutMidway
             | Self::OldRelease
             | Self::ChannelRefused
+            | Self::OldRefusal
             | Self::Denied => model.has_been_running(),
             Self::Standby
             | Self::ColdBridge
@@ -290,10 +318,12 @@ impl Story {
             | Self::SecretDenied
             | Self::CrashLoop
             | Self::NoCapacity
+            | Self::CapacityReturns
             | Self::VcpuQuota
             | Self::UnhealthyTarget
             | Self::TokenExpired
             | Self::Throttled
+            | Self::ThrottledLate
             | Self::AwsUnreachable
             | Self::StateLocked
             | Self::TerraformMissing
@@ -321,17 +351,25 @@ impl Story {
         }
     }
 
-    /// Why no task is made at all, in ECS's words.
-    pub(super) fn no_placement(self) -> Option<&'static str> {
+    /// What ECS refuses before it makes a task, if it makes one.
+    pub(super) fn refusals(self) -> Option<Refusals> {
+        let no_capacity = |seconds_after, until| Refusals {
+            why: "Capacity is unavailable at this time. Please try again later or in a different availability zone. \
+                  For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+            seconds_after,
+            until,
+        };
         match self {
-            Self::NoCapacity => Some(
-                "Capacity is unavailable at this time. Please try again later or in a different availability zone. \
-                 For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
-            ),
-            Self::VcpuQuota => Some(
-                "You've reached the limit on the number of vCPUs you can run concurrently. \
-                 For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
-            ),
+            Self::NoCapacity => Some(no_capacity(&[8, 38, 98], None)),
+            Self::CapacityReturns => Some(no_capacity(&[8, 38], Some(98))),
+            Self::OldRefusal => Some(no_capacity(&[8, 38, 98], Some(218))),
+            // ECS does not repeat the same line for hours.
+            Self::VcpuQuota => Some(Refusals {
+                why: "You've reached the limit on the number of vCPUs you can run concurrently. \
+                      For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.",
+                seconds_after: &[8],
+                until: None,
+            }),
             _ => None,
         }
     }

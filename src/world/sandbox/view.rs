@@ -95,7 +95,10 @@ impl Model {
 
     pub fn record(&self) -> Option<Record> {
         let target = self.stack.record.as_ref()?;
-        Some(Record { zone: super::dns::ZONE.into(), targets: vec![format!("{target}.")] })
+        Some(Record {
+            zone: super::dns::ZONE.into(),
+            targets: vec![if self.stack.rests() { target.clone() } else { format!("{target}.") }],
+        })
     }
 
     pub fn secret(&self) -> Option<Secret> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::lines::Diagnostic;
 use crate::domain::observed::{Blindness, Unreadable};
-use crate::world::{CloudError, CloudErrorKind};
+use crate::world::CloudError;
 
 /// Why Terraform did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,12 +182,20 @@ fn shortened(text: &str) -> String {
 }
 
 /// Not seeing Terraform's state is like not seeing a part of AWS.
+/// Whether AWS was busy or out of order, or its answer was lost: what Terraform's AWS client writes then.
+fn may_pass(detail: &str) -> bool {
+    ["Throttl", "SlowDown", "TooManyRequests", "StatusCode: 50", "connection reset", "connection was lost", "EOF"]
+        .iter()
+        .any(|sign| detail.contains(sign))
+}
+
 impl From<TerraformError> for Unreadable {
     fn from(error: TerraformError) -> Self {
         let because = match &error {
             TerraformError::SignIn { .. } => Blindness::SignIn,
             TerraformError::Denied { .. } => Blindness::Denied,
-            TerraformError::Keys(error) if error.kind == CloudErrorKind::SignIn => Blindness::SignIn,
+            TerraformError::Keys(error) => error.kind.into(),
+            TerraformError::Other { detail, .. } if may_pass(detail) => Blindness::Unreachable,
             _ => Blindness::Garbled,
         };
         Self { because, why: format!("Terraform: {error}") }

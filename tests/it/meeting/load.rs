@@ -51,8 +51,8 @@ async fn fifty_participants_for_half_a_minute() {
     let net = Loopback { to: web };
     let stop = CancellationToken::new();
     let clock = clock();
-    let (before, _) = used();
     let wire = wire(&net, &trust, &clock);
+    let (before, _) = used();
     let proof = tokio::select! {
         () = jitsi.serve_loopback(tcp, udp, config) => panic!("it serves for ever"),
         proof = prove(&wire, &ask, &stop, |_| {}) => proof,

@@ -58,8 +58,8 @@ async fn a_meeting_works_on_real_sockets() {
     let net = Loopback { to: web };
     let stop = CancellationToken::new();
     let clock = clock();
-    let stages = std::sync::Mutex::new(Vec::new());
     let wire = wire(&net, &trust, &clock);
+    let stages = std::sync::Mutex::new(Vec::new());
     let proof = tokio::select! {
         () = jitsi.serve_loopback(tcp, udp, config) => panic!("it serves for ever"),
         proof = prove(&wire, &ask, &stop, |stage| stages.lock().expect("ours").push(stage)) => proof,

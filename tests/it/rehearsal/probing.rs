@@ -20,7 +20,7 @@ async fn each_story_has_its_finding_and_its_exit_code() {
         (Story::BridgeRestartsMidway, 0, None),
         (Story::Lossy, 0, None),
         (Story::Standby, 8, Some(WebUnreachable)),
-        (Story::PoweredDown, 8, Some(NameUnresolved)),
+        (Story::PoweredDown, 8, Some(WebUnreachable)),
         (Story::ExpiredCertificate, 8, Some(TlsFailed)),
         (Story::WrongName, 8, Some(TlsFailed)),
         (Story::Https502, 8, Some(ConfigUnreadable)),

@@ -96,7 +96,14 @@ async fn stories_open_at_their_level() {
 
 #[tokio::test(start_paused = true)]
 async fn running_stories_hold_as_far_as_the_account_shows() {
-    for story in [Story::Running, Story::Meeting, Story::ExpiredCertificate, Story::Https502, Story::OccupancyStale] {
+    for story in [
+        Story::Running,
+        Story::Meeting,
+        Story::ExpiredCertificate,
+        Story::Https502,
+        Story::OccupancyStale,
+        Story::OldRefusal,
+    ] {
         let seen = observe(&open(story).0).await;
         assert_eq!(unmet(&seen), [], "{story}");
         assert_eq!(people(&seen).is_ok(), story != Story::OccupancyStale, "{story}");

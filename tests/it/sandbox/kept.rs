@@ -36,6 +36,31 @@ mod store {
         assert!(store.load(Story::Standby).expect("nothing is no error").is_none());
     }
 
+    /// One plays and the others wait, each in its own story; whoever is gone has left no lock behind.
+    #[test]
+    fn a_story_is_played_by_one_at_a_time() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::new(directory.path().join("not/yet/there"));
+        let (soon, at_once) = (Duration::from_millis(120), Duration::ZERO);
+        let held = store.lock(Story::Standby, at_once).expect("nobody plays");
+        assert!(matches!(store.lock(Story::Standby, soon), Err(StoreError::Busy { .. })));
+        assert!(store.lock(Story::Running, at_once).is_ok(), "another story");
+        drop(held);
+        let held = store.lock(Story::Standby, at_once).expect("nobody plays any more");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| store.lock(Story::Standby, Duration::from_secs(20)).is_ok());
+            drop(held);
+            assert!(waiting.join().expect("no panic"), "it waits for its turn");
+        });
+        // A file of an earlier holder is no lock.
+        let path = directory.path().join("not/yet/there/sandbox-standby.lock");
+        std::fs::write(path, "4711").expect("written");
+        assert!(store.lock(Story::Standby, at_once).is_ok());
+        let blocked = Store::new(directory.path().join("file"));
+        std::fs::write(directory.path().join("file"), "").expect("written");
+        assert!(matches!(blocked.lock(Story::Standby, soon), Err(StoreError::Unusable { .. })));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_state_of_no_use_is_an_error_and_no_panic() {
         let directory = tempfile::tempdir().expect("a directory");

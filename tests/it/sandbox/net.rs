@@ -270,7 +270,7 @@ mod dns {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_without_a_record_does_not_exist() {
-        let (world, _) = open(Story::PoweredDown);
+        let (world, _) = open(Story::Fresh);
         for server in [sandbox::RESOLVER, sandbox::AUTHORITIES[0].1] {
             let answer = ask(&world, server.into(), "meet.example.org.", RecordType::A).await;
             assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
