@@ -205,8 +205,7 @@ impl State {
 
     /// The bridge is gone; the focus notices, and has no other.
     pub(super) fn bridge_dies(&mut self, now: Instant) {
-        self.bridge.dead = true;
-        self.bridge.endpoints.clear();
+        self.bridge = Bridge { dead: true, ..Bridge::default() };
         self.setup.faults.no_bridge = true;
         self.later(now + NOTICING, Timer::BridgeMissed);
     }
