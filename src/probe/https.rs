@@ -55,13 +55,23 @@ pub(super) async fn page_at(
     wrong: impl FnOnce(&Answer) -> Option<String>,
 ) -> Result<Page, Unreadable> {
     let start = Instant::now();
-    let (status, wrong) = match get(door, &path).await {
-        Ok(answer) => (Some(answer.status.as_u16()), wrong(&answer)),
-        Err(NoPage::Wrong { status, why }) => (status.map(|s| s.as_u16()), Some(why)),
-        Err(NoPage::NoTls(NoTls::Tcp(_, why) | NoTls::Handshake(why))) => (None, Some(why)),
-        Err(NoPage::NoTls(NoTls::Blind(why)) | NoPage::Blind(why)) => return Err(why),
+    match get(door, &path).await {
+        Ok(answer) => {
+            let (status, wrong) = (Some(answer.status.as_u16()), wrong(&answer));
+            Ok(Page { path, status, wrong, took: start.elapsed() })
+        }
+        Err(error) => no_page(path, error, start.elapsed()),
+    }
+}
+
+/// What a page that was not got shows; an error when the fault may be this machine's.
+pub(super) fn no_page(path: String, error: NoPage, took: Duration) -> Result<Page, Unreadable> {
+    let (status, why) = match error {
+        NoPage::Wrong { status, why } => (status.map(|s| s.as_u16()), why),
+        NoPage::NoTls(NoTls::Tcp(_, why) | NoTls::Handshake(why)) => (None, why),
+        NoPage::NoTls(NoTls::Blind(why)) | NoPage::Blind(why) => return Err(why),
     };
-    Ok(Page { path, status, wrong, took: start.elapsed() })
+    Ok(Page { path, status, wrong: Some(why), took })
 }
 
 /// A whole answer.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::config_js::{self, BadConfig, Deployment};
 use super::entrance::{self, Resolver, Shut};
 use super::garbled;
-use super::https::{self, Answer, is_app, page, page_at, refused, titled};
+use super::https::{self, Answer, NoPage, is_app, not_script, page, page_at, refused, titled};
 use super::site::Endpoint;
 use super::wire::{Certificates, Door};
 use crate::domain::observed::{Page, Reading, Signalling, Unreadable};
@@ -14,19 +16,30 @@ use crate::domain::observed::{Page, Reading, Signalling, Unreadable};
 ///
 /// Nothing follows from a 200 alone: nginx answers any unknown path with the application's page.
 pub async fn preflight(door: &Door<'_>, resolver: &Resolver) -> Reading<Signalling> {
-    let config = Box::pin(config(door)).await;
-    let (bosh, websocket) = tokio::join!(
-        entrance(door, resolver, sent(&config, "bosh", |c| c.bosh.as_ref()), "http-bind", bosh),
-        entrance(door, resolver, sent(&config, "websocket", |c| c.websocket.as_ref()), "xmpp-websocket", websocket)
-    );
+    let start = Instant::now();
+    let (bosh, websocket) = match Box::pin(config(door)).await {
+        // Nobody gets in there: the same door is not tried again for each page.
+        Err(error @ NoPage::NoTls(_)) => {
+            let shut = |name| https::no_page(door.site.page(name), error.clone(), start.elapsed());
+            (shut("http-bind"), shut("xmpp-websocket"))
+        }
+        config => {
+            let config = config.ok().flatten();
+            let sent_to_websocket = sent(config.as_ref(), "websocket", |c| c.websocket.as_ref());
+            tokio::join!(
+                entrance(door, resolver, sent(config.as_ref(), "bosh", |c| c.bosh.as_ref()), "http-bind", bosh),
+                entrance(door, resolver, sent_to_websocket, "xmpp-websocket", websocket)
+            )
+        }
+    };
     let signalling = || Ok::<_, Unreadable>(Some(Signalling { bosh: bosh?, websocket: websocket? }));
     signalling().into()
 }
 
-/// What `config.js` says of the signalling; whether it is served at all is another question.
-async fn config(door: &Door<'_>) -> Option<Result<Deployment, BadConfig>> {
-    let answer = https::get(door, &door.site.page("config.js")).await.ok()?;
-    Some(config_js::read(&answer.script(), door.site))
+/// What `config.js` says of the signalling. `None`: it is no script at all, which is another finding.
+async fn config(door: &Door<'_>) -> Result<Option<Result<Deployment, BadConfig>>, NoPage> {
+    let answer = https::get(door, &door.site.page("config.js")).await?;
+    Ok(not_script(&answer).is_none().then(|| config_js::read(&answer.script(), door.site)))
 }
 
 /// Where `config.js` sends browsers.
@@ -40,7 +53,7 @@ enum Sent<'a> {
 }
 
 fn sent<'a>(
-    config: &'a Option<Result<Deployment, BadConfig>>,
+    config: Option<&'a Result<Deployment, BadConfig>>,
     wanted: &str,
     endpoint: fn(&Deployment) -> Option<&Endpoint>,
 ) -> Sent<'a> {
