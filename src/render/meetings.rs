@@ -46,7 +46,7 @@ pub(super) fn probe(of: &Probe, page: &Page) -> Shown {
 fn climbed(ramp: &Ramp, page: &Page) -> Shown {
     let mut grid = Grid::new(page);
     for step in &ramp.steps {
-        grid.row([Cell::new(&format!("{} participants", step.participants)), Cell::new(&step.figures())]);
+        grid.row([Cell::new(format!("{} participants", step.participants)), Cell::new(step.figures())]);
     }
     grid.fix(&[17]);
     let tone = if ramp.good().is_some() { Tone::Good } else { Tone::Bad };

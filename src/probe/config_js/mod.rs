@@ -102,7 +102,7 @@ impl Config {
             Value::Nothing | Value::Bool(false) => Ok(None),
             Value::Text(text) if text.is_empty() => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            value @ (Value::Either(_) | Value::Computed) => Err(undecided(name, value)),
+            value @ (Value::Either(_) | Value::Computed) => Err(undecided(name, &value)),
             Value::Number(_) | Value::Bool(true) | Value::Object(_) | Value::Thing => {
                 Err(BadConfig::NotAName { name, value: "no text".to_owned() })
             }
@@ -113,7 +113,7 @@ impl Config {
     fn switch(&self, name: &'static str) -> Result<Option<bool>, BadConfig> {
         match self.value(name) {
             Value::Nothing => Ok(None),
-            value => value.truth().map(Some).ok_or_else(|| undecided(name, value)),
+            value => value.truth().map(Some).ok_or_else(|| undecided(name, &value)),
         }
     }
 
@@ -136,7 +136,7 @@ impl Config {
     }
 }
 
-fn undecided(name: &'static str, value: Value) -> BadConfig {
+fn undecided(name: &'static str, value: &Value) -> BadConfig {
     BadConfig::Undecided { name, candidates: value.candidates().iter().map(|text| shown(text)).collect() }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use meetctl::domain::meeting::{Medium, Proof};
 use meetctl::domain::ramp::Limit;
 use meetctl::probe::media::{Ask, climb};
-use meetctl::world::sandbox::jitsi::{ChannelFault, Faults, Jitsi, Setup};
+use meetctl::world::sandbox::jitsi::{ChannelFault, Faults, Jitsi, Move, Setup};
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Memory, ask, clock, prove_in_memory, setup, tls, wire};
@@ -40,6 +40,23 @@ async fn cameras_are_seen_by_those_who_ask() {
     assert_eq!((proof.flows.len(), video.len()), (12, 6));
     // 50 pictures of three packets each, of which the first 25 packets are not counted.
     assert!(video.iter().all(|flow| (flow.sent, flow.lost) == (125, 0)), "{video:#?}");
+}
+
+/// Numbers and times of a camera go on as those of a voice do, and its new channel asks for video again.
+#[tokio::test(start_paused = true)]
+async fn cameras_are_seen_again_after_a_move() {
+    for how in [Move::Restart, Move::Marked, Move::Initiate, Move::Replace] {
+        let moves = Some((Duration::from_secs(3), how));
+        let mut ask = filmed(2, 2);
+        ask.limits.speaking = Duration::from_secs(10);
+        let (proof, _) = prove_in_memory(setup().with(Faults { moves, ..Faults::default() }), &ask).await;
+        assert_eq!(proof.finding, None, "{how:?}: {:?}", proof.flows);
+        for flow in proof.flows.iter().filter(|flow| flow.medium == Medium::Video) {
+            assert_eq!(flow.lost, 0, "{how:?}: {flow:?}");
+            assert!(flow.sent > 600, "{how:?}: {flow:?}");
+            assert!(matches!(flow.silences.as_slice(), [pause] if pause.moved), "{how:?}: {flow:?}");
+        }
+    }
 }
 
 /// A bridge sends nobody video who has not asked for it, and without a channel nobody can.
