@@ -27,6 +27,19 @@ use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::said::Said;
 
+/// What is done with one line of Terraform's output: for the fuzz targets.
+pub(crate) fn survive_line(text: &str) {
+    if let Some(lines::Line::Told(diagnostic)) = lines::line(text) {
+        let _ = error::trouble(&[diagnostic], text, "bucket");
+    }
+    let _ = (lines::version(text), lines::managed(text));
+}
+
+/// What is done with a plan, or another whole document.
+pub(crate) fn survive_plan(text: &str) {
+    let _ = (lines::changes(text), lines::outputs(text));
+}
+
 /// The first release with write-only arguments; `OpenTofu` has them since the same number.
 const MINIMUM: Version = Version { major: 1, minor: 11 };
 
