@@ -4,8 +4,8 @@
 
 use crate::config;
 use crate::domain::name::{Host, TaskId};
-use crate::probe::meeting::candidates;
 use crate::probe::meeting::Offer;
+use crate::probe::meeting::candidates;
 use crate::probe::site::Site;
 use crate::probe::xmpp::Element;
 use crate::probe::{config_js, dns, stun, tls};
