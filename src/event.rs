@@ -246,7 +246,7 @@ pub struct Judged {
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     pub url: String,
-    pub levels: [Climbed; 4],
+    pub levels: [Climbed; 5],
     /// What stands in the way of a meeting, or of proving it.
     pub finding: Option<Told>,
     pub warnings: Vec<Told>,

@@ -117,10 +117,12 @@ fn findings() -> String {
             Weight::Warning => "**Meetings work, with a warning** (exit code 0)",
         };
         let _ = writeln!(page, "| {head} | | |");
-        for code in Code::ALL.iter().filter(|code| code.weight() == weight) {
+        for code in Code::ALL.iter().filter(|code| code.weight() == weight && **code != Code::Interrupted) {
             let _ = writeln!(page, "| `{code}` | {} | {} |", code.sentence(), code.remedy());
         }
     }
+    let (code, head) = (Code::Interrupted, "**The run was ended** (exit code 130 or 143, and 6 by `--timeout`)");
+    let _ = writeln!(page, "| {head} | | |\n| `{code}` | {} | {} |", code.sentence(), code.remedy());
     page
 }
 

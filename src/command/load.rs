@@ -19,6 +19,10 @@ pub(super) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = lasting)]
     lasting: Option<Duration>,
 
+    /// Give those who speak a camera as well: 600 kbit/s of video-sized packets each, which the others ask for
+    #[arg(long)]
+    video: bool,
+
     /// How much of what they say may be lost, in percent, such as `2%` [default: 20%]
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     max_loss: Option<f64>,
@@ -32,6 +36,16 @@ const LONGEST: Duration = Duration::from_mins(30);
 const TOLERATED: f64 = 20.0;
 
 impl Args {
+    /// How long, when it was said.
+    pub(super) fn lasting(&self) -> Option<Duration> {
+        self.lasting
+    }
+
+    /// How much may be lost, when it was said.
+    pub(super) fn max_loss(&self) -> Option<f64> {
+        self.max_loss
+    }
+
     /// How much longer a meeting takes for it.
     pub(super) fn takes(&self) -> Duration {
         const EACH: Duration = Duration::from_secs(1);
@@ -40,14 +54,15 @@ impl Args {
 
     /// What was asked for; `None` when a meeting of two is enough.
     pub(super) fn load(&self) -> Option<Load> {
-        let Self { participants, room_size, lasting, max_loss } = self;
-        let asked = participants.is_some() || room_size.is_some() || lasting.is_some() || max_loss.is_some();
+        let Self { participants, room_size, lasting, video, max_loss } = self;
+        let asked = participants.is_some() || room_size.is_some() || lasting.is_some() || max_loss.is_some() || *video;
         asked.then(|| {
             let room_size = room_size.unwrap_or(2);
             Load {
                 participants: participants.unwrap_or(2).max(room_size),
                 room_size,
                 lasting: lasting.unwrap_or(if participants.is_some() { LONG } else { SHORT }),
+                video: *video,
                 max_loss: max_loss.unwrap_or(TOLERATED),
             }
         })
@@ -83,7 +98,7 @@ mod tests {
 
     #[test]
     fn nothing_asked_is_a_meeting_of_two() {
-        let mut args = Args { participants: None, room_size: None, lasting: None, max_loss: None };
+        let mut args = Args { participants: None, room_size: None, lasting: None, video: false, max_loss: None };
         assert_eq!(args.load(), None);
         args.room_size = Some(5);
         let load = args.load().expect("a load");

@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::{Visit, load, token};
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
+use crate::domain::ramp::Step;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Events, Probe};
-use crate::probe::media::{Ask, prove};
+use crate::probe::media::{Ask, climb, prove};
 use crate::probe::meeting::Policy;
 use crate::probe::site::{BadSite, Site};
 use crate::probe::wire::Wire;
@@ -26,7 +28,11 @@ use crate::probe::wire::Wire;
 ///
 /// A deployment with tokens: put one into a file (--token-file) or into `MEETCTL_PROBE_TOKEN`.
 ///
+/// With --ramp rooms are added until loss or delay shows: exit code 0 when that was not with the first rooms.
+///
 /// Example: `meetctl probe https://meet.example.org --participants 20 --for 60s --max-loss 2%`
+///
+/// Example: `meetctl probe https://meet.example.org --participants 200 --room-size 5 --ramp --video`
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "the comments are help texts, in clap's own style")]
 pub struct Args {
@@ -41,17 +47,38 @@ pub struct Args {
     #[arg(long, value_name = "WHICH", default_value = "public", value_parser = candidates)]
     candidates: Policy,
 
+    /// Add rooms, up to --participants, until loss or delay shows, and say how far it was good
+    ///
+    /// Everybody keeps talking while the next rooms are added. Each step is watched for five seconds, or for --for.
+    #[arg(long, requires = "participants")]
+    ramp: bool,
+
     #[command(flatten)]
     load: load::Args,
 }
+
+/// How long a step of a ramp is watched.
+const STEP: Duration = Duration::from_secs(5);
+/// How much may be lost in it, in percent.
+const RAMP_LOSS: f64 = 2.0;
+/// How long a ramp may take.
+const RAMP_LIMIT: Duration = Duration::from_mins(10);
 
 pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
     let site = Site::read(&args.url).map_err(no_site)?;
     let ask = args.ask(site, visit)?;
     visit.say.awaited().first_answer(ask.site.to_string());
-    let tell = |stage| tell(&visit.say, stage, &ask);
-    let proof = Box::pin(prove(&Wire::from(&visit.street), &ask, &visit.stop, tell)).await;
-    conclude(proof, &ask.site, visit)
+    let wire = Wire::from(&visit.street);
+    let proving: Pin<Box<dyn Future<Output = Proof> + Send>> = if args.ramp {
+        let tell = |step: &Step| {
+            visit.say.awaited().next(format!("what the bridge does with more than {} participants", step.participants));
+            visit.say.note(format!("{} participants: {}", step.participants, step.figures()));
+        };
+        Box::pin(climb(&wire, &ask, &visit.stop, tell))
+    } else {
+        Box::pin(prove(&wire, &ask, &visit.stop, |stage| tell(&visit.say, stage, &ask)))
+    };
+    conclude(proving.await, &ask.site, visit)
 }
 
 fn no_site(why: BadSite) -> Failure {
@@ -66,6 +93,12 @@ fn no_site(why: BadSite) -> Failure {
 
 fn conclude(proof: Proof, site: &Site, visit: &Visit) -> Result<Outcome, Failure> {
     if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
+        if let Some(ramp) = &proof.ramp {
+            // A ramp that was not played to its end has shown something all the same.
+            return Err(Failure::new(Kind::Interrupted, "interrupted before the ramp was over")
+                .because(format!("{}; all rooms have been left", ramp.sentence()))
+                .next("run it again with a longer `--timeout`, a shorter `--for` or fewer `--participants`"));
+        }
         return Err(Failure::new(Kind::Interrupted, "interrupted before a meeting was proven")
             .because(format!("it had come as far as {}; the room has been left", finding.stage.name()))
             .next("run the same command again; nothing was changed"));
@@ -84,16 +117,21 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 impl Args {
     pub(super) fn limit(&self) -> Duration {
-        LIMIT + self.load.takes()
+        if self.ramp { RAMP_LIMIT } else { LIMIT + self.load.takes() }
     }
 
     fn ask(&self, site: Site, visit: &Visit) -> Result<Ask, Failure> {
         let token = token::token(self.token_file.as_deref(), &visit.environment)?;
         let ask = Ask { token, candidates: self.candidates.clone(), ..Ask::new(site) };
-        Ok(match self.load.load() {
+        let mut ask = match self.load.load() {
             Some(load) => ask.under(&load),
             None => ask,
-        })
+        };
+        if self.ramp {
+            ask.limits.speaking = self.load.lasting().unwrap_or(STEP);
+            ask.thresholds.loss_failure = self.load.max_loss().unwrap_or(RAMP_LOSS);
+        }
+        Ok(ask)
     }
 }
 
@@ -112,6 +150,7 @@ fn tell(say: &Events, stage: Stage, ask: &Ask) {
         | Stage::Request
         | Stage::Invite
         | Stage::Accept
+        | Stage::Channel
         | Stage::Media
         | Stage::Leave => return,
     };

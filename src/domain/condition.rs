@@ -382,9 +382,7 @@ impl Condition {
             }),
             Self::Steady => steady(seen),
             Self::MediaFlows if !policy.media => Verdict::Warns("not proven: [probe] media is off".into()),
-            Self::MediaFlows => {
-                with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen.run.waits))
-            }
+            Self::MediaFlows => with(&seen.media, "there is no bridge to ask", |proof| media_flows(proof, seen)),
             Self::RoomsEmpty => rooms_empty(seen, policy),
             Self::Unprotected => unprotected(seen, policy),
             Self::Stopped => stopped(seen),

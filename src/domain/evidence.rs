@@ -82,7 +82,7 @@ fn target(container: &str, target: &Target) -> String {
     format!("{container} {}:{} {}", target.address, target.port, target.state)
 }
 
-/// The three levels of the proof, as far as they were reached: each with its figures.
+/// The levels of the proof, as far as they were reached: each with its figures.
 fn media(proof: &Proof) -> String {
     let reached =
         proof.reached.iter().filter(|r| r.outcome == Answer::Answered).filter_map(|r| Some((r.address, r.round_trip?)));
@@ -90,15 +90,19 @@ fn media(proof: &Proof) -> String {
         reached.min_by_key(|(_, took)| *took).map(|(at, took)| format!("reach {at} in {} ms", took.as_millis()));
     let secure =
         proof.secured.iter().map(|s| s.ice + s.dtls).max().map(|took| format!("secure in {} ms", took.as_millis()));
+    let channel = proof.channels.iter().max_by_key(|c| c.answered);
+    let channel = channel.map(|c| format!("channel {} in {} ms", c.carrier.name(), c.answered.as_millis()));
     let flow = proof.flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss()));
     let media = flow.map(|f| {
         let transit =
             f.transit_median.map_or_else(String::new, |t| format!(", {} ms through the bridge", t.as_millis()));
-        format!("media {} of {} packets, {:.1} % lost{transit}", f.received, f.sent, f.loss())
+        let late = proof.flows.iter().filter_map(|f| f.audible_after).max().filter(|after| after.as_millis() >= 100);
+        let late = late.map_or_else(String::new, |after| format!(", audible after {:.1} s", after.as_secs_f64()));
+        format!("media {} of {} packets, {:.1} % lost{late}{transit}", f.received, f.sent, f.loss())
     });
     let tried = proof.tried();
     let silent = (reach.is_none() && !tried.is_empty()).then(|| format!("tried {}", addresses(&tried)));
-    [silent, reach, secure, media].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [silent, reach, secure, channel, media].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn page(page: &Page) -> String {

@@ -151,6 +151,12 @@ codes! {
     WebsocketOff Connect NotApplicable "websocket-off":
         "XMPP over WebSocket is switched off: only BOSH remains, which this probe does not speak",
         "set ENABLE_XMPP_WEBSOCKET=1 for web and prosody";
+    WebsocketUnreachable Connect Failure "websocket-unreachable":
+        "config.js sends browsers to a place for the signalling where guests do not get in",
+        "set PUBLIC_URL (web container) to the address that people open, and start it again";
+    WebsocketUnresolved Connect NotApplicable "websocket-unresolved":
+        "config.js sends browsers to another host, and where that is cannot be told from here",
+        "check this machine's resolver; this says nothing about the platform";
     WebsocketRefused Connect Failure "websocket-refused":
         "the WebSocket upgrade is refused",
         "check that nginx forwards /xmpp-websocket to Prosody, with the sub-protocol xmpp";
@@ -173,8 +179,8 @@ codes! {
     TokenRequired Login NotApplicable "token-required":
         "this deployment wants a token, and the probe has none",
         "put a token into a file or the environment, and name it to the probe";
-    TokenRejected Login Failure "token-rejected":
-        "Prosody does not accept the token",
+    TokenRejected Login NotApplicable "token-rejected":
+        "Prosody does not let the probe in with its token",
         "check issuer, audience, expiry and the secret (JWT_APP_ID, JWT_APP_SECRET) the token was signed with";
     LoginFailed Login Failure "login-failed":
         "the anonymous login fails",
@@ -195,6 +201,10 @@ codes! {
         "the WebSocket was closed in the middle of the run",
         "look at the logs of web and prosody: one of them was restarted, or a proxy's time limit is too short";
 
+    PingUnanswered Join Failure "ping-unanswered":
+        "Prosody has not answered an XMPP ping within 10 s: browsers give such a connection up",
+        "look at the log of the prosody container: it hangs or is overloaded; and at what stands between it and this machine";
+
     FocusAbsent Request Failure "no-focus":
         "Prosody is up, and no focus (jicofo) is connected to it",
         "look at the log of the jicofo container: still starting, crashed, or its password is not Prosody's";
@@ -203,7 +213,7 @@ codes! {
         "check XMPP_DOMAIN: the focus is asked for under focus.XMPP_DOMAIN";
     FocusSilent Request Failure "focus-silent":
         "the focus (jicofo) does not answer the conference request",
-        "restart jicofo; most often it hangs in joining the room: look at its log for the room's name";
+        "compare the room domain with jicofo's own (XMPP_MUC_DOMAIN, the same for web, prosody and jicofo): in another one it waits for ever. If they agree, restart jicofo: it hangs in joining the room, and its log has the room's name";
     FocusNeverReady Request Failure "focus-never-ready":
         "the focus (jicofo) keeps saying that the conference is not ready",
         "look at the log of the jicofo container for the room's name";
@@ -270,7 +280,7 @@ codes! {
         "look at the logs of prosody and jicofo for the room's name";
 
     NoBridge Invite Failure "no-bridge":
-        "the focus has no usable bridge: not started, not in the brewery room, draining, or not healthy",
+        "the focus has no usable bridge: not started, not in the brewery room, shutting down, or not healthy",
         "look at the log of the jvb container; check JVB_BREWERY_MUC and JVB_AUTH_PASSWORD";
     InviteMissing Invite Failure "invite-missing":
         "the focus never invites: allocating on the bridge timed out or failed",
@@ -287,15 +297,15 @@ codes! {
     BridgeUnstable Invite Failure "bridge-unstable":
         "the focus moved the meeting to another bridge more than once",
         "look at the log of the jvb container: it restarts, or fails its health check";
-    TransportReplaced Invite Failure "transport-replaced":
-        "the focus replaced the transport in the middle of the run",
-        "look at the log of the jicofo container";
     OfferMalformed Invite Failure "offer-malformed":
         "the bridge's offer lacks what audio needs",
         "check that jicofo and jvb are of the same release";
     OfferWithoutCandidates Invite Failure "offer-without-candidates":
         "the bridge advertises no address at all",
         "set JVB_ADVERTISE_IPS to a public address of the load balancer";
+    VideoNotOffered Invite NotApplicable "video-not-offered":
+        "the bridge's offer has no video in VP8, which is what the probe sends",
+        "leave `--video` out, or let jicofo offer VP8 (ENABLE_CODEC_VP8)";
     MutedByPolicy Invite Warning "muted-by-policy":
         "the focus mutes new participants: packets may not be forwarded",
         "switch off start-muted or AV moderation for rooms with the probe's prefix";
@@ -360,9 +370,37 @@ codes! {
         "the certificate in DTLS is not the one that was announced",
         "somebody stands between this machine and the bridge, or two bridges share the address";
 
+    ChannelRefused Channel Failure "channel-refused":
+        "people hear each other, cameras stay black: the bridge refuses the channel by which receivers ask for video",
+        "look at the log of the jvb container; releases before August 2026 also need nginx to pass /colibri-ws/ on to the bridge";
+    ChannelSilent Channel Failure "channel-silent":
+        "people hear each other, cameras stay black: the channel by which receivers ask for video stays silent",
+        "look at the log of the jvb container for the participant's data channel or WebSocket";
+    ChannelNotOffered Channel Warning "channel-not-offered":
+        "the bridge offers no channel: people hear each other, but nobody can ask for video",
+        "let jicofo offer SCTP (jicofo.sctp.enabled; ENABLE_SCTP=1 in releases before August 2026)";
+
     NoMedia Media Failure "no-media":
         "everything is connected, and the bridge forwards no packet",
         "look at the log of the jvb container; check that it is not muted by policy";
+    MediaStopped Media Failure "media-stopped":
+        "packets crossed the bridge, and then no more",
+        "look at the log of the jvb container, whether it was restarted; at the load balancer's UDP listener and its idle time; and at the firewall of this network";
+    Moved Media Warning "moved":
+        "the focus moved the meeting to another bridge, or to the same one anew, and people heard nothing meanwhile",
+        "look at the log of the jvb container: it was restarted, failed its health check, or was drained";
+    MovedSlowly Media Failure "moved-slowly":
+        "the focus moved the meeting to another bridge, and people heard nothing for 5 s or more",
+        "look at the logs of jvb and jicofo: how long it took to notice that the bridge was gone, and to invite again";
+    AudibleLate Media Warning "audible-late":
+        "people are heard, but only a while after they are connected",
+        "the bridge has just started or is busy: look at the CPU of its task, and try again in some minutes";
+    LoudestOnly Media Warning "loudest-only":
+        "some are heard by everybody and others by nobody: the bridge forwards the loudest speakers only",
+        "that is what `videobridge.loudest.route-loudest-only = true` does; if it is not meant, set it to false";
+    NoVideo Media Failure "no-video":
+        "people hear each other, and the bridge forwards no video although it is asked for",
+        "look at the log of the jvb container for the room's name";
     MediaLossy Media Failure "media-lossy":
         "too many packets are lost on the way through the bridge",
         "look at the load of the bridge and of the network in between";
@@ -372,6 +410,12 @@ codes! {
     RoundTripLong Media Warning "round-trip-long":
         "the round trip to the bridge is long",
         "meetings work; people far from the region hear each other late";
+    SenderLimit Media NotApplicable "sender-limit":
+        "this machine does not keep up with sending: what is lost or late says nothing about the bridge",
+        "play fewer people, or run it on a faster machine that does nothing else";
+    SenderLate Media Warning "sender-late":
+        "this machine, not the bridge, is what no more people could be played for",
+        "run it on a faster machine that does nothing else";
     BridgeFloods Media Failure "bridge-floods":
         "the bridge's address sends far more packets than the probe can cause",
         "check what answers on the bridge's address";

@@ -329,11 +329,21 @@ pub(super) fn certificate_trusted(certificate: &Certificate, now: Timestamp) -> 
     }
 }
 
-/// So often a meeting is tried before it counts as impossible: a platform that has just started may need another try.
-const MEETING_TRIES: u32 = 3;
+/// For so long a platform counts as young: its first meetings may fail while everything in it gets warm.
+const YOUNG: SignedDuration = SignedDuration::from_mins(3);
 
-/// `waits`: whether a run may try again, in a fresh room.
-pub(super) fn media_flows(proof: &Proof, waits: bool) -> Verdict {
+/// So often a meeting is tried that this machine stands in the way of.
+const LOCAL_TRIES: u32 = 3;
+
+/// Since the task runs; where this run started it, since its containers were healthy.
+fn is_young(seen: &Observed) -> bool {
+    let started = seen.task().and_then(|task| task.started);
+    let healthy = seen.run.healthy_since.as_ref().filter(|_| seen.run.asked.is_some()).map(|(_, since)| *since);
+    started.max(healthy).is_some_and(|since| seen.at.duration_since(since) < YOUNG)
+}
+
+/// A run that waits holds a failed meeting of a young platform again, in a fresh room, until two in a row say the same.
+pub(super) fn media_flows(proof: &Proof, seen: &Observed) -> Verdict {
     let Some(finding) = &proof.finding else {
         return match proof.warnings.first() {
             None => Verdict::Holds,
@@ -343,20 +353,20 @@ pub(super) fn media_flows(proof: &Proof, waits: bool) -> Verdict {
     match finding.weight() {
         Weight::Warning => Verdict::Warns(finding.to_string()),
         // What this machine's own network refused once it may grant the next time.
-        Weight::NotApplicable if is_local(finding.code) && waits && proof.tries < MEETING_TRIES => {
+        Weight::NotApplicable if is_local(finding.code) && seen.run.waits && proof.tries < LOCAL_TRIES => {
             Verdict::Waits(finding.to_string())
         }
         Weight::NotApplicable => Verdict::Unseen(Unreadable {
             because: Blindness::Unprovable,
             why: format!("{finding}: {}", finding.remedy()),
         }),
-        Weight::Failure if waits && proof.tries < MEETING_TRIES => Verdict::Waits(finding.to_string()),
+        Weight::Failure if seen.run.waits && !proof.repeated && is_young(seen) => Verdict::Waits(finding.to_string()),
         Weight::Failure => Verdict::Fails(finding.to_string()),
     }
 }
 
 fn is_local(code: Code) -> bool {
-    matches!(code, Code::LocalTrouble | Code::NoRoute)
+    matches!(code, Code::LocalTrouble | Code::NoRoute | Code::WebsocketUnresolved)
 }
 
 /// A page that a starting platform may still mend is awaited; a page that is somebody else's is a failure.

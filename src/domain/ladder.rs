@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::condition::addresses;
 use super::meeting::{Answer, Proof, Stage};
+use super::ramp::millis;
 use super::text::list;
 
 /// What a proof climbs; each rung stands on the one before.
@@ -18,6 +19,8 @@ pub enum Rung {
     Reach,
     /// L2: ICE and DTLS are up.
     Secure,
+    /// The bridge channel: receivers can ask for video.
+    Channel,
     /// L3: the bridge forwards.
     Media,
 }
@@ -41,13 +44,14 @@ pub struct Climbed {
 }
 
 impl Rung {
-    pub const ALL: [Self; 4] = [Self::Signalling, Self::Reach, Self::Secure, Self::Media];
+    pub const ALL: [Self; 5] = [Self::Signalling, Self::Reach, Self::Secure, Self::Channel, Self::Media];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Signalling => "signalling",
             Self::Reach => "L1 reach",
             Self::Secure => "L2 secure",
+            Self::Channel => "channel",
             Self::Media => "L3 media",
         }
     }
@@ -58,8 +62,20 @@ impl Rung {
             Stage::Connect | Stage::Login | Stage::Request | Stage::Join | Stage::Invite => Self::Signalling,
             Stage::Reach => Self::Reach,
             Stage::Accept | Stage::Secure => Self::Secure,
+            Stage::Channel => Self::Channel,
             Stage::Media | Stage::Leave => Self::Media,
         }
+    }
+
+    /// Whether everybody has got past it.
+    fn is_shown(self, proof: &Proof) -> bool {
+        proof.is_past(match self {
+            Self::Signalling => Stage::Invite,
+            Self::Reach => Stage::Reach,
+            Self::Secure => Stage::Secure,
+            Self::Channel => Stage::Channel,
+            Self::Media => Stage::Media,
+        })
     }
 
     fn figures(self, proof: &Proof) -> String {
@@ -67,31 +83,40 @@ impl Rung {
             Self::Signalling => signalling(proof),
             Self::Reach => reach(proof),
             Self::Secure => secure(proof),
+            Self::Channel => channel(proof),
             Self::Media => media(proof),
         }
         .unwrap_or_default()
     }
 }
 
-/// Every rung of a proof.
-pub fn ladder(proof: &Proof) -> [Climbed; 4] {
+/// Every rung of a proof. What everybody has passed stays shown, whatever came afterwards; what was not reached has no
+/// figures of the few who were faster.
+pub fn ladder(proof: &Proof) -> [Climbed; 5] {
     let broke = proof.finding.as_ref().map(|finding| Rung::of(finding.stage));
     Rung::ALL.map(|level| {
         let result = match broke {
-            Some(broke) if level > broke => Climb::NotReached,
             Some(broke) if level == broke => Climb::Failed,
+            Some(broke) if level > broke && !level.is_shown(proof) => Climb::NotReached,
             Some(_) | None => Climb::Shown,
         };
-        Climbed { level, result, figures: level.figures(proof) }
+        let figures = if result == Climb::NotReached { String::new() } else { level.figures(proof) };
+        Climbed { level, result, figures }
     })
 }
 
 fn signalling(proof: &Proof) -> Option<String> {
     let last = proof.stages.iter().filter(|p| p.stage <= Stage::Invite).max_by_key(|p| p.stage)?.stage;
-    let at = proof.passed(last)?;
+    let passed = proof.passed(last);
+    let slowest = millis(*passed.last()?);
+    let median = passed[(passed.len() - 1) / 2];
+    // The slowest counts; of many, half came so much earlier.
+    let median = if passed.len() > 2 { format!(" (median {})", millis(median)) } else { String::new() };
+    let all = proof.participants();
+    let some = if passed.len() < all { format!(", {} of {all}", passed.len()) } else { String::new() };
     Some(match last {
-        Stage::Invite => format!("joined and invited after {}", millis(at)),
-        other => format!("as far as {} after {}", other.name(), millis(at)),
+        Stage::Invite => format!("joined and invited after {slowest}{median}{some}"),
+        other => format!("as far as {} after {slowest}{median}{some}", other.name()),
     })
 }
 
@@ -113,9 +138,17 @@ fn secure(proof: &Proof) -> Option<String> {
     Some(format!("ICE in {}, DTLS in {}{round_trip}", millis(slowest.ice), millis(slowest.dtls)))
 }
 
+fn channel(proof: &Proof) -> Option<String> {
+    let slowest = proof.channels.iter().max_by_key(|c| c.answered)?;
+    Some(format!("{}, answered in {}", slowest.carrier.name(), millis(slowest.answered)))
+}
+
 fn media(proof: &Proof) -> Option<String> {
     let sum = |of: fn(&super::meeting::Flow) -> u32| proof.flows.iter().map(|f| u64::from(of(f))).sum::<u64>();
     let (sent, received, reordered) = (sum(|f| f.sent), sum(|f| f.received), sum(|f| f.reordered));
+    if let Some(step) = proof.ramp.as_ref().and_then(|ramp| ramp.good().or(ramp.steps.last())) {
+        return Some(format!("{} participants, {}", step.participants, step.figures()));
+    }
     let worst = proof.flows.iter().max_by(|a, b| a.loss().total_cmp(&b.loss()))?;
     let transit = |of: fn(&super::meeting::Flow) -> Option<Duration>| proof.flows.iter().filter_map(of).max();
     let mut parts = vec![match proof.flows.len() {
@@ -127,6 +160,8 @@ fn media(proof: &Proof) -> Option<String> {
             worst.loss()
         ),
     }];
+    let audible = proof.flows.iter().filter_map(|f| f.audible_after).max();
+    parts.extend(audible.map(|after| format!("audible after {}", brief(after))));
     parts.extend((reordered > 0).then(|| format!("{reordered} out of order")));
     parts.extend(transit(|f| f.transit_median).map(|median| {
         let p95 = transit(|f| f.transit_p95).map_or_else(String::new, |p95| format!(" (p95 {})", millis(p95)));
@@ -135,30 +170,29 @@ fn media(proof: &Proof) -> Option<String> {
     Some(parts.join(", "))
 }
 
-/// Whole milliseconds, and tenths below ten.
-fn millis(span: Duration) -> String {
-    let millis = span.as_secs_f64() * 1000.0;
-    if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+/// In seconds from a tenth on: `0.4 s`.
+fn brief(span: Duration) -> String {
+    if span < Duration::from_millis(100) { millis(span) } else { format!("{:.1} s", span.as_secs_f64()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::finding::{Code, Finding};
-    use crate::domain::meeting::{Flow, Passed};
+    use crate::domain::meeting::{Flow, Medium, Passed};
 
     #[test]
     fn a_ladder_ends_where_it_broke() {
         use Climb::*;
         let results = |proof: &Proof| ladder(proof).map(|c| c.result);
-        assert_eq!(results(&Proof::default()), [Shown; 4]);
+        assert_eq!(results(&Proof::default()), [Shown; 5]);
         for &code in Code::ALL {
             let proof = Proof { finding: Some(Finding::new(code)), ..Proof::default() };
             let failed = results(&proof).iter().filter(|r| **r == Failed).count();
             assert_eq!(failed, 1, "{code}");
         }
         let proof = Proof { finding: Some(Finding::new(Code::UdpBlocked)), ..Proof::default() };
-        assert_eq!(results(&proof), [Shown, Failed, NotReached, NotReached]);
+        assert_eq!(results(&proof), [Shown, Failed, NotReached, NotReached, NotReached]);
     }
 
     #[test]
@@ -166,6 +200,7 @@ mod tests {
         let flow = |from: &str, lost: u32| Flow {
             from: from.into(),
             to: "c".into(),
+            medium: Medium::Audio,
             sent: 200,
             received: 200 - lost,
             lost,
@@ -174,6 +209,8 @@ mod tests {
             round_trip: None,
             transit_median: Some(Duration::from_micros(2_300)),
             transit_p95: Some(Duration::from_millis(31)),
+            audible_after: Some(Duration::from_millis(400)),
+            silences: Vec::new(),
         };
         let proof = Proof {
             stages: vec![Passed { participant: "a".into(), stage: Stage::Login, at: Duration::from_millis(80) }],
@@ -184,7 +221,7 @@ mod tests {
         assert_eq!(signalling, "as far as login after 80 ms");
         assert_eq!(
             media,
-            "380 of 400 packets in 2 streams, worst b to c: 10.0 % lost, 2 out of order, 2.3 ms through the bridge \
+            "380 of 400 packets in 2 streams, worst b to c: 10.0 % lost, audible after 0.4 s, 2 out of order, 2.3 ms through the bridge \
              (p95 31 ms)"
         );
     }

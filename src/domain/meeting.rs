@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use super::finding::{Code, Finding, Weight};
+use super::ramp::{Ramp, Sender};
 use super::{maybe_seconds, seconds};
 
 /// How far a participant has come; in this order.
@@ -28,6 +29,8 @@ pub enum Stage {
     Accept,
     /// L2: ICE and DTLS.
     Secure,
+    /// The bridge channel.
+    Channel,
     /// L3: packets from one participant to another.
     Media,
     /// Out of the room again.
@@ -35,6 +38,22 @@ pub enum Stage {
 }
 
 impl Stage {
+    pub const fn next(self) -> Option<Self> {
+        Some(match self {
+            Self::Connect => Self::Login,
+            Self::Login => Self::Request,
+            Self::Request => Self::Join,
+            Self::Join => Self::Invite,
+            Self::Invite => Self::Reach,
+            Self::Reach => Self::Accept,
+            Self::Accept => Self::Secure,
+            // The channel is opened beside the media.
+            Self::Secure | Self::Channel => Self::Media,
+            Self::Media => Self::Leave,
+            Self::Leave => return None,
+        })
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -45,6 +64,7 @@ impl Stage {
             Self::Reach => "reach",
             Self::Accept => "accept",
             Self::Secure => "secure",
+            Self::Channel => "channel",
             Self::Media => "media",
             Self::Leave => "leave",
         }
@@ -130,11 +150,52 @@ pub struct Secured {
     pub round_trip: Option<Duration>,
 }
 
+/// What carries the bridge channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carrier {
+    /// A data channel, beside the media.
+    Sctp,
+    /// The bridge's own WebSocket.
+    WebSocket,
+}
+
+impl Carrier {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sctp => "SCTP",
+            Self::WebSocket => "WebSocket",
+        }
+    }
+}
+
+/// How one participant's channel to the bridge opened: by it a receiver asks for video.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Channeled {
+    pub participant: String,
+    pub carrier: Carrier,
+    /// From the beginning of the opening until the bridge has answered our hello.
+    #[serde(serialize_with = "seconds")]
+    pub answered: Duration,
+    /// As the bridge says it.
+    pub version: Option<String>,
+}
+
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Medium {
+    #[default]
+    Audio,
+    Video,
+}
+
 /// Packets of one participant, as they arrived at another (L3).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Flow {
     pub from: String,
     pub to: String,
+    pub medium: Medium,
     pub sent: u32,
     pub received: u32,
     pub lost: u32,
@@ -147,6 +208,24 @@ pub struct Flow {
     pub transit_median: Option<Duration>,
     #[serde(serialize_with = "maybe_seconds")]
     pub transit_p95: Option<Duration>,
+    /// From the first packet that was sent to the first that arrived.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub audible_after: Option<Duration>,
+    /// When nothing of it arrived for a second or more, and when the focus moved somebody.
+    pub silences: Vec<Silence>,
+}
+
+/// A time in which nothing of a stream arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Silence {
+    /// Since the first packet was sent.
+    #[serde(serialize_with = "seconds")]
+    pub from: Duration,
+    /// `None`: to the end.
+    #[serde(serialize_with = "maybe_seconds")]
+    pub lasted: Option<Duration>,
+    /// The focus invited a participant anew meanwhile.
+    pub moved: bool,
 }
 
 impl Flow {
@@ -166,7 +245,13 @@ pub struct Proof {
     pub left_out: Vec<String>,
     pub reached: Vec<Reached>,
     pub secured: Vec<Secured>,
+    pub channels: Vec<Channeled>,
     pub flows: Vec<Flow>,
+    /// How the machine that sends has kept up, once anybody has spoken.
+    pub sender: Option<Sender>,
+    /// What a growing load has shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
     /// The first thing that went wrong; `None` when packets crossed the bridge.
     pub finding: Option<Finding>,
     pub warnings: Vec<Finding>,
@@ -174,12 +259,16 @@ pub struct Proof {
     pub took: Duration,
     /// How many fresh rooms it took.
     pub tries: u32,
+    /// The proof before this one, in the same run, failed in the same way.
+    pub repeated: bool,
 }
 
 impl Proof {
     /// The strongest level that was shown.
     pub fn proven(&self) -> Option<Proven> {
-        if !self.flows.is_empty() && self.finding.is_none() {
+        let forwards = self.finding.as_ref().is_none_or(|finding| finding.stage == Stage::Channel);
+        let climbed = self.ramp.as_ref().is_some_and(|ramp| ramp.good().is_some());
+        if (!self.flows.is_empty() || climbed) && forwards {
             Some(Proven::Media)
         } else if !self.secured.is_empty() {
             Some(Proven::Secure)
@@ -190,9 +279,23 @@ impl Proof {
         }
     }
 
-    /// When the first participant passed a stage.
-    pub fn passed(&self, stage: Stage) -> Option<Duration> {
-        self.stages.iter().filter(|p| p.stage == stage).map(|p| p.at).min()
+    /// When each participant passed a stage, from the first to the last.
+    pub fn passed(&self, stage: Stage) -> Vec<Duration> {
+        let mut all: Vec<Duration> = self.stages.iter().filter(|p| p.stage == stage).map(|p| p.at).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// How many participants there are, as far as they have come in.
+    pub fn participants(&self) -> usize {
+        let all: std::collections::BTreeSet<_> = self.stages.iter().map(|p| &p.participant).collect();
+        all.len()
+    }
+
+    /// Whether everybody has passed a stage.
+    pub fn is_past(&self, stage: Stage) -> bool {
+        let passed = self.passed(stage).len();
+        passed > 0 && passed == self.participants()
     }
 
     /// The addresses that were tried over UDP.

@@ -18,6 +18,7 @@ pub mod observed;
 pub mod ownership;
 pub mod plan;
 pub mod price;
+pub mod ramp;
 pub mod rehearsal;
 pub mod said;
 pub mod status;

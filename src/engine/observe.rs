@@ -22,6 +22,7 @@ use crate::domain::observed::{
 use crate::domain::ownership::vpc;
 use crate::domain::plan::{Policy, STALE};
 use crate::error::{Failure, Kind, advice};
+use crate::probe::entrance::Resolver;
 use crate::probe::media::{Ask, prove};
 use crate::probe::wire::{Certificates, Door, Wire};
 use crate::probe::{self, Sight};
@@ -364,7 +365,10 @@ impl Eyes<'_> {
     }
 
     async fn signalling(&self) -> Reading<Signalling> {
-        let asking = self.behind(self.open_door(), async |door| probe::signalling::preflight(door).await);
+        let asking = self.behind(self.open_door(), async |door| {
+            let resolver = Resolver { servers: self.sight.dns_servers.clone(), port: self.sight.dns_port };
+            Box::pin(probe::signalling::preflight(door, &resolver)).await
+        });
         self.fresh_or_last(Source::Signalling, &self.last.signalling, asking).await
     }
 
@@ -376,8 +380,10 @@ impl Eyes<'_> {
             let ask = ask.within(self.world.look * 3 / 2);
             let proving = prove(&door.wire, &ask, self.stop, |_| ());
             let mut proof = Box::pin(proving).await;
-            let before = self.last.media.present().filter(|p| p.finding.is_some()).map_or(0, |p| p.tries);
-            proof.tries = before + 1;
+            let failed = self.last.media.present().filter(|p| p.finding.is_some());
+            proof.tries = failed.map_or(0, |p| p.tries) + 1;
+            let code = |proof: &Proof| proof.finding.as_ref().map(|finding| finding.code);
+            proof.repeated = failed.is_some_and(|before| code(before) == code(&proof));
             Reading::Present(proof)
         });
         self.fresh_or_last(Source::Media, &self.last.media, proving).await
@@ -409,6 +415,7 @@ impl Eyes<'_> {
         let door = Door {
             wire: Wire::from(self.world),
             site: &self.sight.site,
+            endpoint: None,
             addresses: &[address],
             certificates: Certificates::Any,
             limits: self.sight.limits,

@@ -69,6 +69,18 @@ pub async fn local(net: &dyn Net, sight: &Sight, host: &Host) -> Found {
         .unwrap_or_else(|_| Err(unreachable(format!("{host}: no answer from the resolver within {}", seconds(limit)))))
 }
 
+/// Whether the zone's own name servers say that the host has no address; an error when none of them says anything.
+pub async fn has_no_address(net: &dyn Net, sight: &Sight) -> Result<bool, Unreadable> {
+    let (authorities, mut unseen) = authorities(net, sight).await;
+    for authority in authorities {
+        match authority.answer {
+            Ok(found) => return Ok(found.is_empty()),
+            Err(why) => unseen = unseen.or(Some(why)),
+        }
+    }
+    Err(unseen.unwrap_or_else(|| unreachable(format!("no name server of {} answers", sight.site.host))))
+}
+
 /// Asks each of the zone's own name servers; or says why they are not known.
 async fn authorities(net: &dyn Net, sight: &Sight) -> (Vec<Authority>, Option<Unreadable>) {
     let deadline = Instant::now() + sight.limits.whole;

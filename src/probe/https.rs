@@ -13,9 +13,10 @@ use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 
+use super::config_js::{self, BadConfig};
 use super::site::Site;
 use super::wire::{Door, NoTls};
-use super::{config_js, garbled, quoted, seconds};
+use super::{garbled, quoted, seconds};
 use crate::domain::observed::{Page, Reading, Unreadable, Web};
 
 /// The longest page that is read, also when it was compressed. Jitsi's own are well below it.
@@ -44,15 +45,33 @@ pub(super) async fn page(
     name: &str,
     wrong: impl FnOnce(&Answer) -> Option<String>,
 ) -> Result<Page, Unreadable> {
+    page_at(door, door.site.page(name), wrong).await
+}
+
+/// The same for a path that is not the site's to say.
+pub(super) async fn page_at(
+    door: &Door<'_>,
+    path: String,
+    wrong: impl FnOnce(&Answer) -> Option<String>,
+) -> Result<Page, Unreadable> {
     let start = Instant::now();
-    let path = door.site.page(name);
-    let (status, wrong) = match get(door, &path).await {
-        Ok(answer) => (Some(answer.status.as_u16()), wrong(&answer)),
-        Err(NoPage::Wrong { status, why }) => (status.map(|s| s.as_u16()), Some(why)),
-        Err(NoPage::NoTls(NoTls::Tcp(_, why) | NoTls::Handshake(why))) => (None, Some(why)),
-        Err(NoPage::NoTls(NoTls::Blind(why)) | NoPage::Blind(why)) => return Err(why),
+    match get(door, &path).await {
+        Ok(answer) => {
+            let (status, wrong) = (Some(answer.status.as_u16()), wrong(&answer));
+            Ok(Page { path, status, wrong, took: start.elapsed() })
+        }
+        Err(error) => no_page(path, error, start.elapsed()),
+    }
+}
+
+/// What a page that was not got shows; an error when the fault may be this machine's.
+pub(super) fn no_page(path: String, error: NoPage, took: Duration) -> Result<Page, Unreadable> {
+    let (status, why) = match error {
+        NoPage::Wrong { status, why } => (status.map(|s| s.as_u16()), why),
+        NoPage::NoTls(NoTls::Tcp(_, why) | NoTls::Handshake(why)) => (None, why),
+        NoPage::NoTls(NoTls::Blind(why)) | NoPage::Blind(why) => return Err(why),
     };
-    Ok(Page { path, status, wrong, took: start.elapsed() })
+    Ok(Page { path, status, wrong: Some(why), took })
 }
 
 /// A whole answer.
@@ -118,7 +137,7 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
             let Some(to) = to else {
                 return Err(wrong(format!("answers {} without saying where to go", answer.status.as_u16())));
             };
-            path = onward(door.site, &path, &to).map_err(wrong)?;
+            path = onward(&door.authority(), &path, &to).map_err(wrong)?;
             status = Some(answer.status);
         }
         Err(NoPage::Wrong {
@@ -130,7 +149,7 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
 }
 
 /// The path that a redirect leads to, when it stays on the host.
-fn onward(site: &Site, from: &str, to: &str) -> Result<String, String> {
+fn onward(authority: &str, from: &str, to: &str) -> Result<String, String> {
     let elsewhere = || format!("redirects to another site: {}", quoted(to));
     let nonsense = || format!("redirects to nowhere: {}", quoted(to));
     let target = to.split('#').next().unwrap_or_default();
@@ -148,11 +167,11 @@ fn onward(site: &Site, from: &str, to: &str) -> Result<String, String> {
         let here = from.split('?').next().unwrap_or_default();
         let folder = here.rfind('/').map_or("/", |end| &here[..=end]);
         let path = if target.starts_with('/') { target.to_owned() } else { format!("{folder}{target}") };
-        format!("https://{}{path}", site.authority())
+        format!("https://{authority}{path}")
     };
     let uri: Uri = whole.parse().map_err(|_| nonsense())?;
-    let here = uri.host().is_some_and(|host| host.eq_ignore_ascii_case(site.host.as_str()))
-        && uri.port_u16().unwrap_or(443) == site.port;
+    let of = |uri: &Uri| (uri.host().unwrap_or_default().to_ascii_lowercase(), uri.port_u16().unwrap_or(443));
+    let here = format!("https://{authority}/").parse().is_ok_and(|page: Uri| of(&page) == of(&uri));
     if !here {
         return Err(elsewhere());
     }
@@ -164,7 +183,7 @@ async fn fetch(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
     let start = Instant::now();
     let session = door.enter().await?;
     let request = Request::get(path)
-        .header(HOST, door.site.authority())
+        .header(HOST, door.authority())
         .header(USER_AGENT, AGENT)
         .header(ACCEPT, "*/*")
         .header(ACCEPT_ENCODING, "gzip, deflate")
@@ -292,7 +311,10 @@ pub(super) fn is_app(text: &str) -> bool {
 /// What is wrong with `config.js`. What cannot be told without running it is not wrong.
 fn config(answer: &Answer, site: &Site) -> Option<String> {
     not_script(answer).or_else(|| match config_js::read(&answer.script(), site) {
-        Err(error) if !error.is_undecided() => Some(format!("{error}: it is not the configuration of a Jitsi Meet")),
+        Err(error @ (BadConfig::Missing(_) | BadConfig::NotAName { .. })) => {
+            Some(format!("{error}: it is not the configuration of a Jitsi Meet"))
+        }
+        // Where it sends browsers is the signalling's question.
         Ok(_) | Err(_) => None,
     })
 }
@@ -423,7 +445,7 @@ mod tests {
     #[test]
     fn redirects_stay_on_the_host() {
         let site = site();
-        let go = |to| onward(&site, "/a/b?c", to);
+        let go = |to| onward(&site.authority(), "/a/b?c", to);
         for (to, path) in [
             ("/", "/"),
             ("/x?y=1#z", "/x?y=1"),
@@ -468,7 +490,7 @@ mod tests {
 
         #[test]
         fn any_redirect_stays_or_is_refused(to in "\\PC{0,60}", scheme in "(https:|http:|//|/|)") {
-            if let Ok(path) = onward(&site(), "/", &format!("{scheme}{to}")) {
+            if let Ok(path) = onward(&site().authority(), "/", &format!("{scheme}{to}")) {
                 prop_assert!(path.starts_with('/'));
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod config_js;
 pub mod dns;
+pub mod entrance;
 pub mod https;
 pub mod media;
 pub mod meeting;

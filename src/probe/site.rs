@@ -136,14 +136,16 @@ impl Site {
                 }
             }
         };
+        let host = host.trim_end_matches('.').to_owned();
         let name = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);
         let plain = !host.is_empty() && host.chars().all(name) && path.chars().all(|c| c.is_ascii_graphic());
         plain.then_some(Endpoint { scheme, host, port, path })
     }
 
-    /// The address of a room's WebSocket; `query` is encoded already.
-    pub fn websocket(&self, query: &str) -> String {
-        format!("wss://{}{}?{query}", self.authority(), self.page("xmpp-websocket"))
+    /// The WebSocket where docker-jitsi-meet serves it.
+    pub fn websocket(&self) -> Endpoint {
+        let (host, path) = (self.host.to_string(), self.page("xmpp-websocket"));
+        Endpoint { scheme: "wss".to_owned(), host, port: self.port, path }
     }
 }
 
@@ -160,11 +162,31 @@ pub struct Endpoint {
     pub path: String,
 }
 
+impl Endpoint {
+    pub fn is_secure(&self) -> bool {
+        matches!(self.scheme.as_str(), "wss" | "https")
+    }
+
+    /// The host without brackets.
+    pub fn name(&self) -> &str {
+        self.host.trim_matches(['[', ']'])
+    }
+
+    /// `meet.example.org`, `[2001:db8::1]:8443`: what the header `Host` says.
+    pub fn authority(&self) -> String {
+        let default = if self.is_secure() { 443 } else { 80 };
+        if self.port == default { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+
+    /// Whether it is at the site's own door.
+    pub fn is_at(&self, site: &Site) -> bool {
+        self.port == site.port && self.host.eq_ignore_ascii_case(site.host.as_str())
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let default = if matches!(self.scheme.as_str(), "wss" | "https") { 443 } else { 80 };
-        let port = if self.port == default { String::new() } else { format!(":{}", self.port) };
-        write!(f, "{}://{}{port}{}", self.scheme, self.host, self.path)
+        write!(f, "{}://{}{}", self.scheme, self.authority(), self.path)
     }
 }
 
@@ -247,9 +269,11 @@ mod tests {
         let site = Site::read("https://example.org:8443/meet/").expect("a site");
         assert_eq!(site.authority(), "example.org:8443");
         assert_eq!(site.page("config.js"), "/meet/config.js");
-        assert_eq!(site.websocket("room=a"), "wss://example.org:8443/meet/xmpp-websocket?room=a");
+        assert_eq!(site.websocket().to_string(), "wss://example.org:8443/meet/xmpp-websocket");
+        assert!(site.websocket().is_at(&site));
         let root = Site::of("meet.example.org".parse().expect("a host"));
-        assert_eq!(root.websocket("room=a"), "wss://meet.example.org/xmpp-websocket?room=a");
+        assert_eq!(root.websocket().to_string(), "wss://meet.example.org/xmpp-websocket");
+        assert!(!root.websocket().is_at(&site));
         assert_eq!(root.page(""), "/");
         assert_eq!(percent("a b/ä"), "a%20b%2F%C3%A4");
     }

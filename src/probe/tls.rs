@@ -24,7 +24,7 @@ const NAMES: usize = 100;
 /// Shakes hands at a door that takes any certificate, and judges what is shown.
 pub async fn shake(door: &Door<'_>) -> Reading<Tls> {
     let start = Instant::now();
-    let Some(address) = door.addresses.first().map(|ip| SocketAddr::new(*ip, door.site.port)) else {
+    let Some(address) = door.addresses.first().map(|ip| SocketAddr::new(*ip, door.port())) else {
         return Reading::Unreadable(unreachable("the name has no address"));
     };
     let shown = match door.enter().await {

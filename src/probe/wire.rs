@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::site::Site;
+use super::site::{Endpoint, Site};
 use super::{Limits, quoted, seconds, unreachable};
 use crate::clock::Clock;
 use crate::domain::observed::Unreadable;
@@ -60,6 +60,8 @@ pub enum Certificates {
 pub struct Door<'a> {
     pub wire: Wire<'a>,
     pub site: &'a Site,
+    /// Instead of the site's own host and port: an address that the deployment sends browsers to.
+    pub endpoint: Option<&'a Endpoint>,
     /// Where its name leads; the first one that takes the connection is used.
     pub addresses: &'a [IpAddr],
     pub certificates: Certificates,
@@ -89,11 +91,24 @@ pub enum NoTls {
 }
 
 impl Door<'_> {
+    pub fn host(&self) -> &str {
+        self.endpoint.map_or(self.site.host.as_str(), Endpoint::name)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.endpoint.map_or(self.site.port, |endpoint| endpoint.port)
+    }
+
+    /// What the header `Host` says.
+    pub fn authority(&self) -> String {
+        self.endpoint.map_or_else(|| self.site.authority(), Endpoint::authority)
+    }
+
     /// Connects to the first address that takes the connection, and shakes hands.
     pub async fn enter(&self) -> Result<Session, NoTls> {
         let deadline = Instant::now() + self.limits.whole;
-        let name = ServerName::try_from(self.site.host.as_str().to_owned())
-            .map_err(|_| NoTls::Handshake(format!("{} is no name for TLS", self.site.host)))?;
+        let name = ServerName::try_from(self.host().to_owned())
+            .map_err(|_| NoTls::Handshake(format!("{} is no name for TLS", self.host())))?;
         let stream = self.connect().await?;
         let stream = timeout_at(deadline, TlsConnector::from(Arc::new(self.config())).connect(name, stream))
             .await
@@ -111,7 +126,7 @@ impl Door<'_> {
     async fn connect(&self) -> Result<Box<dyn Duplex>, NoTls> {
         let mut last = NoTls::Tcp(None, "the name has no address".to_owned());
         for address in self.addresses {
-            let address = SocketAddr::new(*address, self.site.port);
+            let address = SocketAddr::new(*address, self.port());
             match connect(self.wire.net, address, self.limits.connect.min(self.limits.whole)).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,

@@ -5,7 +5,8 @@ use super::style::{Page, Tone};
 use super::table::bounded;
 use super::words;
 use crate::domain::ladder::{Climb, Climbed, Rung};
-use crate::domain::meeting::Weight;
+use crate::domain::meeting::{Stage, Weight};
+use crate::domain::ramp::Ramp;
 use crate::domain::rehearsal::Grade;
 use crate::domain::text::{MOST, and_more};
 use crate::event::{Part, Probe, Rehearsal, Told};
@@ -25,6 +26,9 @@ pub(super) fn probe(of: &Probe, page: &Page) -> Shown {
     }
     grid.fix(&[13, 10]);
     out += grid.shown();
+    if let Some(ramp) = &of.proof.ramp {
+        out += climbed(ramp, page);
+    }
     for told in of.finding.iter().chain(of.warnings.iter().take(MOST)) {
         out += finding(told, page);
     }
@@ -38,8 +42,27 @@ pub(super) fn probe(of: &Probe, page: &Page) -> Shown {
     out
 }
 
+/// The steps of a growing load, and what they amount to.
+fn climbed(ramp: &Ramp, page: &Page) -> Shown {
+    let mut grid = Grid::new(page);
+    for step in &ramp.steps {
+        grid.row([Cell::new(format!("{} participants", step.participants)), Cell::new(step.figures())]);
+    }
+    grid.fix(&[17]);
+    let tone = if ramp.good().is_some() { Tone::Good } else { Tone::Bad };
+    let mut out = Shown::default();
+    out += "\n";
+    out += grid.shown();
+    out += "\n";
+    out += Shown::toned_block(page.style, tone, &words::sentence(&ramp.sentence()));
+    out
+}
+
 fn headline(of: &Probe) -> (Tone, &'static str) {
     match of.finding.as_ref().map(|told| told.weight) {
+        Some(Weight::Failure) if of.finding.iter().all(|told| told.finding.stage == Stage::Channel) => {
+            (Tone::Bad, "people hear each other, cameras stay black")
+        }
         None if of.warnings.is_empty() => (Tone::Good, "a meeting works"),
         None | Some(Weight::Warning) => (Tone::Warning, "a meeting works, with a warning"),
         Some(Weight::NotApplicable) => (Tone::Warning, "whether a meeting works cannot be told"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::words;
 use crate::domain::condition::Verdict;
 use crate::domain::ladder::Climb;
-use crate::domain::meeting::{Flow, Weight};
+use crate::domain::meeting::{Flow, Medium, Weight};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::text::{MOST, and_more, lines};
 use crate::event::{Judged, Part, Probe, Rehearsal, Told};
@@ -216,19 +216,21 @@ fn streams(probe: &Probe, out: &mut String) {
     flows.sort_by(|a, b| b.loss().total_cmp(&a.loss()));
     let more = flows.len().saturating_sub(MOST_STREAMS);
     *out += "<table class=\"streams\">\n<thead><tr><th>Stream</th><th>Sent</th><th>Received</th><th>Lost</th>\
-             <th>Out of order</th><th>Transit (median)</th><th>Transit (p95)</th></tr></thead>\n<tbody>\n";
+             <th>Audible after</th><th>Out of order</th><th>Transit (median)</th><th>Transit (p95)</th></tr></thead>\n<tbody>\n";
     for flow in flows.iter().take(MOST_STREAMS) {
         let millis = |span: Option<Duration>| {
             span.map_or_else(|| "–".to_owned(), |span| format!("{:.1} ms", span.as_secs_f64() * 1000.0))
         };
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{} → {}</th><td>{}</td><td>{}</td><td>{:.1} %</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><th scope=\"row\">{} → {}{}</th><td>{}</td><td>{}</td><td>{:.1} %</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escape(&flow.from),
             escape(&flow.to),
+            if flow.medium == Medium::Video { ", video" } else { "" },
             flow.sent,
             flow.received,
             flow.loss(),
+            flow.audible_after.map_or_else(|| "–".to_owned(), |after| format!("{:.1} s", after.as_secs_f64())),
             flow.reordered,
             millis(flow.transit_median),
             millis(flow.transit_p95),

@@ -271,6 +271,11 @@ pub trait Net: Send + Sync {
 
     /// Opens a UDP socket on the local address from which `toward` is reached, with a fresh port.
     async fn udp(&self, toward: IpAddr) -> Result<Box<dyn Datagrams>, NetError>;
+
+    /// CPU time that this process has used for its traffic so far; `None` where that cannot be told, or means nothing.
+    fn cpu_time(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A UDP socket.
@@ -280,6 +285,10 @@ pub trait Datagrams: Send + Sync {
     async fn send(&self, to: SocketAddr, datagram: &[u8]) -> Result<(), NetError>;
     /// Waits for the next datagram. An ICMP "unreachable" shows as `NetError::Refused`.
     async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), NetError>;
+    /// Who the last `NetError::Refused` was about, where that is known.
+    fn refused_by(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// Why the network gave no connection or no answer.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use resolv_conf::ScopedIp;
@@ -57,8 +58,21 @@ impl Net for Internet {
         scout.connect((toward, DISCARD)).await?;
         let spare = bind(scout.local_addr()?.ip()).await?;
         let local = spare.local_addr()?;
-        Ok(Box::new(Lines { local, spare: Mutex::new(Some(spare)), to: watch::Sender::new(Vec::new()) }))
+        let (spare, to) = (Mutex::new(Some(spare)), watch::Sender::new(Vec::new()));
+        Ok(Box::new(Lines { local, spare, to, refused_by: Mutex::default() }))
     }
+
+    fn cpu_time(&self) -> Option<Duration> {
+        cpu_time(&std::fs::read_to_string("/proc/self/stat").ok()?)
+    }
+}
+
+/// User and system time of a line of `/proc/PID/stat`, which counts in hundredths of a second. Linux alone has it.
+fn cpu_time(stat: &str) -> Option<Duration> {
+    // The program's name, which may hold anything, is in parentheses.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks()? + ticks()?) * 10))
 }
 
 async fn bind(address: IpAddr) -> io::Result<UdpSocket> {
@@ -74,6 +88,7 @@ struct Lines {
     local: SocketAddr,
     spare: Mutex<Option<UdpSocket>>,
     to: watch::Sender<Vec<Line>>,
+    refused_by: Mutex<Option<SocketAddr>>,
 }
 
 #[derive(Clone)]
@@ -118,26 +133,33 @@ impl Datagrams for Lines {
         loop {
             let lines = news.borrow_and_update().clone();
             tokio::select! {
-                heard = hear(&lines, buffer) => return Ok(heard?),
+                heard = hear(&lines, buffer) => return heard.map_err(|(peer, error)| {
+                    *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner) = peer;
+                    error.into()
+                }),
                 // The sender lives as long as `self`: this ends only when a peer has come.
                 _ = news.changed() => {}
             }
         }
     }
+
+    fn refused_by(&self) -> Option<SocketAddr> {
+        *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Waits for a datagram of any peer, or for the word that one is unreachable.
-async fn hear(lines: &[Line], buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+async fn hear(lines: &[Line], buffer: &mut [u8]) -> Result<(usize, SocketAddr), (Option<SocketAddr>, io::Error)> {
     loop {
-        some_ready(lines).await?;
+        some_ready(lines).await.map_err(|error| (None, error))?;
         for Line { peer, socket } in lines {
             match socket.try_recv(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                heard => return heard.map(|length| (length, *peer)),
+                heard => return heard.map(|length| (length, *peer)).map_err(|error| (Some(*peer), error)),
             }
             let unreachable = || socket.take_error()?.map_or(Err(ErrorKind::WouldBlock.into()), Err::<(), _>);
             match socket.try_io(Interest::ERROR, unreachable) {
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err((Some(*peer), error)),
                 Ok(()) | Err(_) => {}
             }
         }
@@ -227,6 +249,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_time_of_a_process_is_read_behind_its_name() {
+        let stat = "7 (a ) 9) S 1 7 7 0 -1 4194560 9 0 0 0 123 45 0 0 20 0 1 0 5 0 0";
+        assert_eq!(cpu_time(stat), Some(Duration::from_millis(1680)));
+        assert_eq!(cpu_time("7 (short) S 1"), None);
+        assert_eq!(cpu_time(""), None);
+    }
 
     #[test]
     fn errors_of_the_system_become_ours() {

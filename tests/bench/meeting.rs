@@ -48,7 +48,9 @@ fn main() {
     runtime(false).block_on(async {
         let emulator = Emulator::start();
         a_probe(&emulator).await;
-        a_crowd(&emulator).await;
+        a_crowd(&emulator, Crowd { participants: 50, room_size: 2, seconds: 30, video: false }).await;
+        a_crowd(&emulator, Crowd { participants: 200, room_size: 2, seconds: 10, video: false }).await;
+        a_crowd(&emulator, Crowd { participants: 20, room_size: 2, seconds: 10, video: true }).await;
     });
 }
 
@@ -93,13 +95,23 @@ async fn a_probe(emulator: &Emulator) {
         whole = whole.max(proof.took);
         connecting = connecting.max(last(Stage::Secure).saturating_sub(last(Stage::Invite)));
     }
-    show("probe, slowest of 5: join to verdict", whole.as_secs_f64(), 5.5, "s");
+    show("probe, slowest of 5: join to verdict", whole.as_secs_f64(), 4.5, "s");
     show("probe, slowest of 5: invitation to L2", connecting.as_secs_f64(), 0.5, "s");
 }
 
-/// 50 people in rooms of two, all of whom speak for half a minute.
-async fn a_crowd(emulator: &Emulator) {
-    let load = Load { participants: 50, room_size: 2, lasting: Duration::from_secs(30), max_loss: 100.0 };
+/// People who all speak at once, with cameras or without.
+#[derive(Clone, Copy)]
+struct Crowd {
+    participants: u16,
+    room_size: u16,
+    seconds: u64,
+    video: bool,
+}
+
+async fn a_crowd(emulator: &Emulator, crowd: Crowd) {
+    let Crowd { participants, room_size, seconds, video } = crowd;
+    let who = format!("{participants} participants{}", if video { " with cameras" } else { "" });
+    let load = Load { participants, room_size, lasting: Duration::from_secs(seconds), video, max_loss: 100.0 };
     let mut ask = emulator.ask().under(&load);
     ask.limits.join_spacing = Duration::from_millis(40);
     let before = (used("self").0, used(&emulator.id()).0);
@@ -109,21 +121,17 @@ async fn a_crowd(emulator: &Emulator) {
     let dropped = emulator.dropped() - dropped_before;
     let (ours, theirs) = (used("self"), used(&emulator.id()));
     if let Some(finding) = &proof.finding {
-        return println!("50 participants: not measured, on this machine at this time: {finding}");
+        return println!("{who}: not measured, on this machine at this time: {finding}");
     }
     let sum = |of: fn(&meetctl::domain::meeting::Flow) -> u32| proof.flows.iter().map(of).sum::<u32>();
     let (sent, lost) = (sum(|f| f.sent), sum(|f| f.lost));
     let p95 = proof.flows.iter().filter_map(|f| f.transit_p95).max().unwrap_or_default();
     let share = |cpu: Duration| cpu.as_secs_f64() / proof.took.as_secs_f64();
-    println!(
-        "50 participants, {} streams, {sent} packets counted, {:.1} s",
-        proof.flows.len(),
-        proof.took.as_secs_f64()
-    );
+    println!("{who}, {} streams, {sent} packets counted, {:.1} s", proof.flows.len(), proof.took.as_secs_f64());
     let own = f64::from(lost.saturating_sub(dropped)) * 100.0 / f64::from(sent);
-    show("50 participants: own loss, in percent", own, 0.0, "%");
-    show("50 participants: cores of the probe", share(ours.0.saturating_sub(before.0)), 1.0, "");
-    show("50 participants: peak memory of the probe", mebibytes(ours.1), 150.0, "MiB");
+    show(&format!("{who}: own loss, in percent"), own, 0.0, "%");
+    show(&format!("{who}: cores of the probe"), share(ours.0.saturating_sub(before.0)), 1.0, "");
+    show(&format!("{who}: peak memory of the probe"), mebibytes(ours.1), 150.0, "MiB");
     println!(
         "beside it, worst transit (p95) {:.1} ms; the emulator: {:.2} cores, {:.0} MiB",
         p95.as_secs_f64() * 1000.0,

@@ -14,12 +14,15 @@ use meetctl::domain::estimate::{Ingress, Line, Month, Rest, Usage};
 use meetctl::domain::finding::Code;
 use meetctl::domain::ladder::{Climb, Climbed, Rung};
 use meetctl::domain::level::{Goal, Level, Standing};
-use meetctl::domain::meeting::{Answer as Stun, Finding, Flow, Passed, Proof, Reached, Secured, Stage};
+use meetctl::domain::meeting::{
+    Answer as Stun, Carrier, Channeled, Finding, Flow, Medium, Passed, Proof, Reached, Secured, Stage,
+};
 use meetctl::domain::observed::{
     Architecture, Blindness, Container, Health, Observed, Target, TargetGroup, TargetState, Task, Unreadable,
 };
 use meetctl::domain::ownership::NoPlatform;
 use meetctl::domain::plan::{Plan, Step};
+use meetctl::domain::ramp::{Limit, Ramp};
 use meetctl::domain::rehearsal::{Grade, Phase};
 use meetctl::domain::said::Said;
 use meetctl::domain::status::{People, Status, Stray, Unread};
@@ -70,6 +73,7 @@ fn probe() -> Probe {
     let flow = Flow {
         from: evil(),
         to: evil(),
+        medium: Medium::Video,
         sent: 1,
         received: 1,
         lost: 0,
@@ -78,6 +82,8 @@ fn probe() -> Probe {
         round_trip: None,
         transit_median: None,
         transit_p95: None,
+        audible_after: None,
+        silences: Vec::new(),
     };
     Probe {
         url: evil(),
@@ -103,11 +109,20 @@ fn probe() -> Probe {
                 remote: address,
                 round_trip: None,
             }],
+            channels: vec![Channeled {
+                participant: evil(),
+                carrier: Carrier::WebSocket,
+                answered: second,
+                version: Some(evil()),
+            }],
             flows: vec![flow],
+            sender: None,
+            ramp: Some(Ramp { limit: Some(Limit::Refused { at: 2, finding: finding() }), ..Ramp::default() }),
             finding: Some(finding()),
             warnings: vec![finding()],
             took: second,
             tries: 1,
+            repeated: false,
         },
     }
 }
@@ -434,6 +449,7 @@ const OURS: &[&str] = &[
     "at",
     "because",
     "began",
+    "carrier",
     "code",
     "condition",
     "created",
@@ -445,6 +461,7 @@ const OURS: &[&str] = &[
     "id",
     "ingress",
     "local",
+    "medium",
     "meetctl",
     "not_counted",
     "region",
@@ -469,6 +486,7 @@ const OURS: &[&str] = &[
     "kind=outside",
     "left=standby",
     "level=changing",
+    "level=channel",
     "level=degraded",
     "level=no-such-platform",
     "level=media",
@@ -479,6 +497,7 @@ const OURS: &[&str] = &[
     "level=unknown",
     "people=unknown",
     "reading=unreadable",
+    "reason=refused",
     "remedy=",
     "sentence=",
     "state=unhealthy",

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use meetctl::clock::Clock;
 use meetctl::domain::name::Host;
 use meetctl::domain::observed::{Blindness, Certificate, Page, Reading, Resolution, Tls, Web};
+use meetctl::probe::entrance::Resolver;
 use meetctl::probe::site::Site;
 use meetctl::probe::wire::{Certificates, Door, Wire};
 use meetctl::probe::{Limits, Sight, dns, https, signalling, tls};
@@ -71,7 +72,15 @@ async fn at<T>(address: SocketAddr, trust: &Trust, probe: impl AsyncFnOnce(&Door
     let (net, clock, site) = (Near(address), clock(), site());
     let wire = Wire { net: &net, clock: &clock, trust, seed: 0 };
     let addresses = [address.ip()];
-    probe(&Door { wire, site: &site, addresses: &addresses, certificates: Certificates::Any, limits: LIMITS }).await
+    probe(&Door {
+        wire,
+        site: &site,
+        endpoint: None,
+        addresses: &addresses,
+        certificates: Certificates::Any,
+        limits: LIMITS,
+    })
+    .await
 }
 
 fn clock() -> Clock {
@@ -538,7 +547,7 @@ async fn a_page_from_a_closed_port_may_still_come() {
 async fn signalling_is_prosodys_own_word() {
     let see = async |answer: fn(&str) -> Vec<u8>| {
         let handle = async |path: &str, stream: &mut TlsStream<TcpStream>| stream.write_all(&answer(path)).await;
-        present(behind_tls(handle, async |door| signalling::preflight(door).await).await)
+        present(behind_tls(handle, async |door| signalling::preflight(door, &Resolver::default()).await).await)
     };
     let up = see(good).await;
     assert_eq!((up.bosh.wrong, up.websocket.wrong), (None, None));
@@ -547,7 +556,7 @@ async fn signalling_is_prosodys_own_word() {
     assert!(wrong(&down.bosh).contains("Prosody behind it does not answer"));
     let off = see(|path| if path == "/xmpp-websocket" { good("/") } else { good(path) }).await;
     assert_eq!(off.bosh.wrong, None);
-    assert!(wrong(&off.websocket).starts_with("WebSocket is switched off"));
+    assert!(wrong(&off.websocket).starts_with("WebSocket is not served"));
 }
 
 // --- DNS -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ use meetctl::world::sandbox::jitsi::{Census, Jitsi, Setup};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::certificate::Authority;
@@ -39,6 +39,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("meeting::is_proven_through_nginx_and_prosody", ALL, proven),
         test("meeting::is_secured_with_openssl", &[Need::Prosody, Need::Nginx, Need::OpenSsl], secured_with_openssl),
+        test("meeting::outlasts_the_proxys_read_limit", &[Need::Nginx], outlasts_read_limit),
         test("meeting::has_no_focus", ALL, no_focus),
         test("meeting::has_no_prosody", ALL, no_prosody),
     ]
@@ -109,6 +110,39 @@ fn secured_with_openssl() -> Result<()> {
     })??;
     ensure!(proof.proven() == Some(Proven::Secure) && proof.secured.len() == 2, "{proof:#?}");
     ensure!(proof.finding.as_ref().is_some_and(|f| f.code == Code::NoMedia), "{proof:#?}");
+    Ok(())
+}
+
+/// nginx ends a WebSocket that is quiet for a minute, its default. Behind it is the emulated Jitsi, whole.
+fn outlasts_read_limit() -> Result<()> {
+    let folder = TempDir::new()?;
+    let authority = Authority::new()?;
+    let root = authority.write_root(folder.path())?;
+    let roots = CertificateDer::pem_file_iter(root)?.collect::<std::result::Result<Vec<_>, _>>()?;
+    let trust = Trust::browsers().and_private(roots);
+    let proof = block_on(async {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let (bridge, behind) = (udp.local_addr()?, http.local_addr()?);
+        let jitsi = Jitsi::new(Setup::new(bridge, bridge));
+        let nginx = Nginx::start(Site::GOOD, HOST, free_port(loopback())?, behind, &authority)?;
+        let mut ask = Ask::new(site::Site { port: nginx.address().port(), ..site::Site::of(HOST.parse()?) });
+        ask.addresses = vec![nginx.address().ip()];
+        ask.names = Some(Names::under("meet.jitsi"));
+        ask.candidates = Policy::All;
+        ask.limits.speaking = Duration::from_secs(70);
+        let (clock, stop) = (Clock::system(), CancellationToken::new());
+        let wire = Wire { net: &Internet, clock: &clock, trust: &trust, seed: 1 };
+        tokio::select! {
+            () = jitsi.serve_bridge(udp) => Err("it serves for ever".into()),
+            () = jitsi.serve_http(http) => Err("it serves for ever".into()),
+            proof = prove(&wire, &ask, &stop, |_| {}) => {
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(proof)
+            }
+        }
+    })??;
+    ensure!(proof.finding.is_none() && proof.proven() == Some(Proven::Media), "{proof:#?}");
+    ensure!(proof.took > Duration::from_secs(70), "{:?}", proof.took);
     Ok(())
 }
 

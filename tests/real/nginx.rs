@@ -60,7 +60,7 @@ impl Nginx {
         } else {
             let websocket = site.pages == Pages::Jitsi;
             std::fs::write(pages.join("index.html"), index())?;
-            std::fs::write(pages.join("config.js"), config_js(domain, websocket))?;
+            std::fs::write(pages.join("config.js"), config_js(domain, address.port(), websocket))?;
             std::fs::write(pages.join("libs/external_api.min.js"), external_api_js())?;
         }
         std::fs::write(folder.path().join("nginx.conf"), configuration(site, domain, address, prosody, folder.path()))?;
@@ -192,10 +192,10 @@ fn index() -> &'static str {
 }
 
 /// Assignments one by one, as docker-jitsi-meet writes the file.
-fn config_js(domain: &str, websocket: bool) -> String {
+fn config_js(domain: &str, port: u16, websocket: bool) -> String {
     let xmpp = prosody::DOMAIN;
     let websocket = if websocket {
-        format!("config.websocket = 'wss://{domain}/' + subdir + 'xmpp-websocket';\n")
+        format!("config.websocket = 'wss://{domain}:{port}/' + subdir + 'xmpp-websocket';\n")
     } else {
         String::new()
     };

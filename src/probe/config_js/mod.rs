@@ -22,6 +22,8 @@ pub struct Deployment {
     pub websocket: Option<Endpoint>,
     /// The address of BOSH, if it is given.
     pub bosh: Option<Endpoint>,
+    /// Which bridge channel browsers open when the bridge offers both kinds.
+    pub prefer_sctp: bool,
 }
 
 /// Why a `config.js` is of no use.
@@ -32,6 +34,9 @@ pub enum BadConfig {
     Missing(&'static str),
     #[error("config.{name} is {value:?}")]
     NotAName { name: &'static str, value: String },
+    /// Browsers are sent nowhere.
+    #[error("config.{name} is {value:?}, which is no address")]
+    NotAnAddress { name: &'static str, value: String },
     /// A browser may know; we do not.
     #[error("config.{name} depends on what only a browser knows: it may be {}", list(candidates, ", or "))]
     Undecided { name: &'static str, candidates: Vec<String> },
@@ -45,7 +50,7 @@ impl BadConfig {
     /// Whether the fault may be ours, who do not run it.
     pub fn is_undecided(&self) -> bool {
         match self {
-            Self::Missing(_) | Self::NotAName { .. } => false,
+            Self::Missing(_) | Self::NotAName { .. } | Self::NotAnAddress { .. } => false,
             Self::Undecided { .. } | Self::NotUnderstood { .. } | Self::TooDeep => true,
         }
     }
@@ -61,6 +66,7 @@ pub fn read(script: &str, site: &Site) -> Result<Deployment, BadConfig> {
         guests: config.domain("hosts.anonymousdomain")?,
         websocket: config.endpoint("websocket", "wss", site)?,
         bosh: config.endpoint("bosh", "https", site)?,
+        prefer_sctp: config.switch("bridgeChannel.preferSctp")?.unwrap_or(true),
         names: Names { domain, muc, focus },
     })
 }
@@ -85,23 +91,29 @@ fn location(site: &Site) -> Value {
 struct Config(Value);
 
 impl Config {
-    /// The text at a place such as `hosts.domain`; `None` when there is none, or it is switched off.
+    /// What is at a place such as `hosts.domain`.
+    fn value(&self, name: &str) -> Value {
+        name.split('.').fold(self.0.clone(), |at, field| if at == Value::Nothing { at } else { at.field(field) })
+    }
+
+    /// The text there; `None` when there is none, or it is switched off.
     fn text(&self, name: &'static str) -> Result<Option<String>, BadConfig> {
-        let value = name.split('.').fold(None, |at: Option<Value>, field| {
-            let value = at.as_ref().unwrap_or(&self.0);
-            Some(if *value == Value::Nothing { Value::Nothing } else { value.field(field) })
-        });
-        match value.unwrap_or(Value::Nothing) {
+        match self.value(name) {
             Value::Nothing | Value::Bool(false) => Ok(None),
             Value::Text(text) if text.is_empty() => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            undecided @ (Value::Either(_) | Value::Computed) => Err(BadConfig::Undecided {
-                name,
-                candidates: undecided.candidates().iter().map(|text| shown(text)).collect(),
-            }),
+            value @ (Value::Either(_) | Value::Computed) => Err(undecided(name, &value)),
             Value::Number(_) | Value::Bool(true) | Value::Object(_) | Value::Thing => {
                 Err(BadConfig::NotAName { name, value: "no text".to_owned() })
             }
+        }
+    }
+
+    /// Whether it is switched on; `None`: nothing is said.
+    fn switch(&self, name: &'static str) -> Result<Option<bool>, BadConfig> {
+        match self.value(name) {
+            Value::Nothing => Ok(None),
+            value => value.truth().map(Some).ok_or_else(|| undecided(name, &value)),
         }
     }
 
@@ -119,9 +131,13 @@ impl Config {
         let Some(value) = self.text(name)? else { return Ok(None) };
         match site.endpoint(scheme, &value) {
             Some(endpoint) => Ok(Some(endpoint)),
-            None => Err(BadConfig::NotAName { name, value: shown(&value) }),
+            None => Err(BadConfig::NotAnAddress { name, value: shown(&value) }),
         }
     }
+}
+
+fn undecided(name: &'static str, value: &Value) -> BadConfig {
+    BadConfig::Undecided { name, candidates: value.candidates().iter().map(|text| shown(text)).collect() }
 }
 
 /// As much of a value as is repeated.

@@ -271,6 +271,8 @@ fn addresses_are_what_a_browser_makes_of_them() {
     let hosts = "var config = { hosts: { domain: 'a', muc: 'b' }, websocket: ";
     for (given, wanted) in [
         ("'wss://other.example/xmpp-websocket'", Some("wss://other.example/xmpp-websocket")),
+        ("'WSS://Other.example.:443/ws#x'", Some("wss://other.example/ws")),
+        ("'https://other.example'", Some("https://other.example/")),
         ("'wss://other.example:4443/x?y=1'", Some("wss://other.example:4443/x?y=1")),
         ("'//other.example/ws'", Some("wss://other.example/ws")),
         ("'/xmpp-websocket'", Some("wss://example.org:8443/xmpp-websocket")),
@@ -286,7 +288,7 @@ fn addresses_are_what_a_browser_makes_of_them() {
         assert_eq!(found.websocket.map(|endpoint| endpoint.to_string()).as_deref(), wanted, "{given}");
     }
     for bad in ["'ftp://a/b'", "'wss://a b/c'", "'wss://a@b/c'", "'wss:///x'", "'wss://a:0/x'", "'javascript:x'"] {
-        assert!(matches!(read(&format!("{hosts}{bad} }}"), &site), Err(BadConfig::NotAName { .. })), "{bad}");
+        assert!(matches!(read(&format!("{hosts}{bad} }}"), &site), Err(BadConfig::NotAnAddress { .. })), "{bad}");
     }
 }
 
@@ -366,4 +368,24 @@ proptest! {
     fn any_bytes_are_decoded(bytes in any::<Vec<u8>>(), charset in "[a-z0-9-]{0,12}") {
         decoded(&bytes, Some(&format!("text/javascript; charset={charset}")));
     }
+}
+
+#[test]
+fn sctp_is_preferred_unless_it_is_switched_off() {
+    let site = Site::read("https://meet.example.org").expect("a site");
+    let hosts = "var config = { hosts: { domain: 'a', muc: 'b' } };\n";
+    for (more, wanted) in [
+        ("", true),
+        ("config.bridgeChannel = {\n    preferSctp: true\n};", true),
+        ("config.bridgeChannel = {\n    preferSctp: false\n};", false),
+        ("config.bridgeChannel = {}; config.bridgeChannel.preferSctp = false;", false),
+        ("config.bridgeChannel = { 'preferSctp' : 0, };", false),
+        ("// config.bridgeChannel = { preferSctp: false };", true),
+        ("config.bridgeChannel = { preferSctp: false };\nconfig.bridgeChannel.preferSctp = true;", true),
+        ("config.bridgeChannel = { dontpreferSctp: false };", true),
+    ] {
+        assert_eq!(read(&format!("{hosts}{more}"), &site).map(|d| d.prefer_sctp), Ok(wanted), "{more}");
+    }
+    let undecided = read(&format!("{hosts}if (x) config.bridgeChannel = {{ preferSctp: false }};"), &site);
+    assert!(undecided.is_err_and(|error| error.is_undecided()));
 }

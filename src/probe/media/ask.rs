@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::probe::Sight;
+use crate::probe::entrance::Resolver;
 use crate::probe::meeting::{Names, Policy, Token};
 use crate::probe::site::Site;
 
@@ -18,6 +19,8 @@ pub struct Ask {
     pub addresses: Vec<IpAddr>,
     /// `None`: as the deployment's `config.js` says.
     pub names: Option<Names>,
+    /// For the address that `config.js` gives, when it is another host's.
+    pub resolver: Resolver,
     pub token: Option<Token>,
     pub candidates: Policy,
     /// The platform's public addresses, when known: the bridge should advertise one of them, and no other.
@@ -26,6 +29,8 @@ pub struct Ask {
     pub participants: u16,
     pub room_size: u16,
     pub speakers: Speakers,
+    /// Whether speakers have a camera as well.
+    pub video: bool,
     pub dtls: DtlsRole,
     pub limits: Limits,
     pub thresholds: Thresholds,
@@ -38,6 +43,7 @@ impl Ask {
             site,
             addresses: Vec::new(),
             names: None,
+            resolver: Resolver::default(),
             token: None,
             candidates: Policy::Public,
             expected: Vec::new(),
@@ -45,6 +51,7 @@ impl Ask {
             participants: 2,
             room_size: 2,
             speakers: Speakers::First,
+            video: false,
             dtls: DtlsRole::Passive,
             limits: Limits::default(),
             thresholds: Thresholds::default(),
@@ -53,7 +60,8 @@ impl Ask {
 
     /// What a platform's own proof asks for.
     pub fn at(sight: &Sight) -> Self {
-        let ask = Self { token: sight.token.clone(), ..Self::new(sight.site.clone()) };
+        let resolver = Resolver { servers: sight.dns_servers.clone(), port: sight.dns_port };
+        let ask = Self { resolver, token: sight.token.clone(), ..Self::new(sight.site.clone()) };
         match &sight.load {
             Some(load) => ask.under(load),
             None => ask,
@@ -64,6 +72,7 @@ impl Ask {
     #[must_use]
     pub fn under(self, load: &Load) -> Self {
         let mut ask = self.rehearsal(load.participants, load.room_size, load.lasting);
+        ask.video = load.video;
         ask.thresholds.loss_failure = load.max_loss;
         ask.thresholds.loss_warning = ask.thresholds.loss_warning.min(load.max_loss);
         ask
@@ -113,6 +122,7 @@ pub struct Load {
     pub participants: u16,
     pub room_size: u16,
     pub lasting: Duration,
+    pub video: bool,
     /// In percent.
     pub max_loss: f64,
 }
@@ -158,6 +168,8 @@ pub struct Limits {
     pub accept: Duration,
     pub ice: Duration,
     pub dtls: Duration,
+    /// For the bridge channel, from its opening until the bridge's answer; beside the media.
+    pub channel: Duration,
     /// After everybody is connected: the bridge may need a little longer than we do.
     pub settle: Duration,
     pub speaking: Duration,
@@ -183,6 +195,7 @@ impl Default for Limits {
             accept: s(10),
             ice: s(15),
             dtls: s(10),
+            channel: s(10),
             settle: ms(300),
             speaking: s(3),
             listening: s(1),

@@ -16,7 +16,11 @@ pub async fn discover(door: &Door<'_>) -> Result<Deployment, Finding> {
 
 impl From<BadConfig> for Finding {
     fn from(error: BadConfig) -> Self {
-        let code = if error.is_undecided() { Code::ConfigUndecided } else { Code::ConfigUnreadable };
+        let code = match &error {
+            BadConfig::NotAnAddress { .. } => Code::WebsocketUnreachable,
+            _ if error.is_undecided() => Code::ConfigUndecided,
+            _ => Code::ConfigUnreadable,
+        };
         Self::new(code).detail(error.to_string())
     }
 }

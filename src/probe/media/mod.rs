@@ -2,10 +2,13 @@
 
 mod ask;
 mod board;
+mod channel;
 mod discovery;
+mod gauge;
 mod peer;
 mod plan;
 mod prove;
+mod ramp;
 mod reach;
 mod report;
 mod seat;
@@ -13,7 +16,10 @@ mod session;
 mod talk;
 mod tally;
 mod verdict;
+mod video;
+mod websocket;
 
 pub use self::ask::{Ask, DtlsRole, Limits, Load, ROOM_PREFIX, Speakers, Thresholds};
 pub use self::discovery::discover;
 pub use self::prove::prove;
+pub use self::ramp::climb;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::config::DtlsVersion;
 use str0m::config::Fingerprint;
 use str0m::format::{Codec, FormatParams};
@@ -12,14 +13,14 @@ use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo, Ssrc
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcError};
 
 use super::ask::DtlsRole;
+use super::plan::Voice;
+use super::video::{self, Film};
 use crate::domain::finding::{Code, Finding};
 use crate::probe::meeting::Offer;
 use crate::probe::meeting::accept::Answering;
 
 /// How often receivers report back, and figures are taken.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
-/// Samples of 20 ms at 48 kHz.
-const SAMPLES: u32 = 960;
 
 /// What a peer is built from.
 pub(super) struct Line<'a> {
@@ -29,8 +30,12 @@ pub(super) struct Line<'a> {
     pub role: DtlsRole,
     /// Announced as ours.
     pub ssrc: u32,
+    /// The payload type and the SSRC of our video.
+    pub video: Option<(u8, u32)>,
     /// Announced by the others in the room.
     pub others: &'a [u32],
+    /// And for their video.
+    pub cameras: &'a [u32],
     pub remotes: &'a [SocketAddr],
     pub now: Instant,
 }
@@ -45,6 +50,12 @@ pub(super) enum Said {
     /// DTLS is up as well, and the certificate is the announced one.
     Secure,
     Packet(Vec<u8>),
+    Picture(Vec<u8>),
+    /// Somebody needs a key frame.
+    KeyWanted,
+    ChannelOpen,
+    ChannelText(String),
+    ChannelClosed,
     Pair {
         local: SocketAddr,
         remote: SocketAddr,
@@ -62,8 +73,14 @@ pub(super) struct Peer {
     payload_type: Pt,
     ssrc: Ssrc,
     with_level: bool,
-    sequence: u64,
-    timestamp: u32,
+    camera: Option<Camera>,
+    channel: Option<ChannelId>,
+}
+
+/// What is known of our own video.
+struct Camera {
+    payload_type: Pt,
+    ssrc: Ssrc,
 }
 
 impl Peer {
@@ -91,13 +108,23 @@ impl Peer {
             direct.declare_media(mid, MediaKind::Audio);
             direct.expect_stream_rx(Ssrc::from(*other), None, mid, None);
         }
+        let camera = line.video.map(|(vp8, ssrc)| {
+            let (mid, ssrc): (Mid, _) = ("video".into(), Ssrc::from(ssrc));
+            direct.declare_media(mid, MediaKind::Video);
+            direct.declare_stream_tx(ssrc, None, mid, None);
+            Camera { payload_type: Pt::from(vp8), ssrc }
+        });
+        for (number, other) in line.cameras.iter().enumerate().filter(|_| camera.is_some()) {
+            let mid: Mid = format!("seen{number}").as_str().into();
+            direct.declare_media(mid, MediaKind::Video);
+            direct.expect_stream_rx(Ssrc::from(*other), None, mid, None);
+        }
         for remote in line.remotes {
             let remote = Candidate::host(*remote, "udp").map_err(|error| bad("candidate", error.to_string()))?;
             rtc.add_remote_candidate(remote);
         }
-        let (sequence, timestamp) = (u64::from(line.ssrc % 30_000), line.ssrc);
         let with_level = line.offer.level_id.is_some();
-        Ok(Self { rtc, local: line.local, payload_type, ssrc, with_level, sequence, timestamp })
+        Ok(Self { rtc, local: line.local, payload_type, ssrc, with_level, camera, channel: None })
     }
 
     /// What the answer to the offer says about us.
@@ -116,7 +143,22 @@ impl Peer {
                 DtlsRole::Active => "active",
             },
             ssrc: *self.ssrc,
+            video: self.camera.as_ref().map(|camera| (*camera.payload_type, *camera.ssrc)),
         }
+    }
+
+    /// Opens the data channel to the bridge, once DTLS is up; poll afterwards.
+    pub(super) fn open_channel(&mut self) {
+        let mut direct = self.rtc.direct_api();
+        direct.start_sctp(true);
+        let (label, protocol) = ("JVB data channel".to_owned(), "http://jitsi.org/protocols/colibri".to_owned());
+        self.channel = Some(direct.create_data_channel(ChannelConfig { label, protocol, ..ChannelConfig::default() }));
+    }
+
+    /// Says something on the data channel; poll afterwards. `false` when it cannot be said.
+    pub(super) fn tell(&mut self, text: &str) -> bool {
+        let channel = self.channel.and_then(|id| self.rtc.channel(id));
+        channel.is_some_and(|mut channel| channel.write(false, text.as_bytes()).unwrap_or(false))
     }
 
     pub(super) fn time_is(&mut self, now: Instant) -> Result<(), Finding> {
@@ -135,18 +177,27 @@ impl Peer {
     }
 
     /// Sends one packet of 20 ms; poll afterwards.
-    pub(super) fn speak(&mut self, now: Instant, payload: &[u8]) {
+    pub(super) fn speak(&mut self, now: Instant, voice: &Voice, payload: &[u8]) {
         let mut values = ExtensionValues::default();
         if self.with_level {
             values.audio_level = Some(-30);
             values.voice_activity = Some(true);
         }
-        let packet = RtpWrite::new(self.payload_type, SeqNo::from(self.sequence), self.timestamp, now, payload);
-        self.sequence += 1;
-        self.timestamp = self.timestamp.wrapping_add(SAMPLES);
+        let packet = RtpWrite::new(self.payload_type, SeqNo::from(voice.sequence), voice.timestamp, now, payload);
         let mut direct = self.rtc.direct_api();
         if let Some(stream) = direct.stream_tx(&self.ssrc) {
             stream.write_rtp(packet.ext_vals(values));
+        }
+    }
+
+    /// Sends a packet of a picture; poll afterwards.
+    pub(super) fn film(&mut self, now: Instant, film: &Film, part: &video::Part) {
+        let Some(camera) = &self.camera else { return };
+        let (sequence, time) = (SeqNo::from(film.sequence), film.time_of(part.picture));
+        let packet = RtpWrite::new(camera.payload_type, sequence, time, now, &part.payload[..]);
+        let mut direct = self.rtc.direct_api();
+        if let Some(stream) = direct.stream_tx(&camera.ssrc) {
+            stream.write_rtp(packet.marker(part.last));
         }
     }
 
@@ -155,6 +206,11 @@ impl Peer {
         Ok(match output {
             Output::Timeout(at) => Said::Until(at),
             Output::Transmit(packet) => Said::Send(packet.destination, packet.contents.to_vec()),
+            Output::Event(Event::RtpPacket(packet))
+                if self.camera.as_ref().is_some_and(|c| c.payload_type == packet.header.payload_type) =>
+            {
+                Said::Picture(packet.payload.to_vec())
+            }
             Output::Event(event) => said(event),
         })
     }
@@ -186,6 +242,10 @@ fn config(line: &Line<'_>, payload_type: Pt) -> str0m::RtcConfig {
         .set_stats_interval(Some(REPORT_INTERVAL));
     let opus = FormatParams::default();
     config.codec_config().add_config(payload_type, None, Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2), opus);
+    if let Some((vp8, _)) = line.video {
+        let format = FormatParams::default();
+        config.codec_config().add_config(Pt::from(vp8), None, Codec::Vp8, Frequency::NINETY_KHZ, None, format);
+    }
     config
 }
 
@@ -193,6 +253,13 @@ fn said(event: Event) -> Said {
     match event {
         Event::IceConnectionStateChange(state) if state.is_connected() => Said::Ice,
         Event::Connected => Said::Secure,
+        Event::ChannelOpen(..) => Said::ChannelOpen,
+        Event::ChannelData(data) => match String::from_utf8(data.data) {
+            Ok(text) => Said::ChannelText(text),
+            Err(error) => Said::ChannelText(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        },
+        Event::ChannelClose(_) => Said::ChannelClosed,
+        Event::KeyframeRequest(_) => Said::KeyWanted,
         Event::RtpPacket(packet) => Said::Packet(packet.payload.to_vec()),
         Event::PeerStats(stats) => match stats.selected_candidate_pair {
             Some(pair) => Said::Pair {

@@ -1,13 +1,20 @@
 //! Who sits where: everything about a run that is decided by chance, before it begins.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use str0m::IceCreds;
+use tokio::time::Instant;
 
 use super::ask::{Ask, Speakers};
 use crate::probe::meeting::{Names, Seat};
+
+/// Between two packets.
+pub(super) const PACKET_INTERVAL: Duration = Duration::from_millis(20);
+/// Samples of 20 ms at 48 kHz.
+const SAMPLES: u32 = 960;
 
 /// One participant's place.
 pub(super) struct Place {
@@ -18,8 +25,12 @@ pub(super) struct Place {
     pub first: bool,
     pub seat: Seat,
     pub ssrc: u32,
+    /// The SSRC of its video.
+    pub video: Option<u32>,
     /// The SSRCs of the others in the room.
     pub others: Vec<u32>,
+    /// And of their video.
+    pub cameras: Vec<u32>,
     pub speaks: bool,
     /// From 0 to 1: where between two packets of the first participant it sends its own.
     pub phase: f64,
@@ -41,12 +52,48 @@ impl Place {
     }
 }
 
+/// How far a participant's voice has come. It outlives an invitation: receivers drop packets whose numbers begin anew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Voice {
+    /// How many packets it has sent.
+    pub spoken: u32,
+    pub sequence: u64,
+    pub timestamp: u32,
+    last: Option<Instant>,
+}
+
+impl Voice {
+    pub(super) fn of(place: &Place) -> Self {
+        Self { spoken: 0, sequence: u64::from(place.ssrc % 30_000), timestamp: place.ssrc, last: None }
+    }
+
+    /// The next packet has been sent.
+    pub(super) fn goes_on(&mut self, now: Instant) {
+        self.spoken += 1;
+        self.sequence += 1;
+        self.timestamp = self.timestamp.wrapping_add(SAMPLES);
+        self.last = Some(now);
+    }
+
+    /// A new connection begins: the clock of the samples has gone on meanwhile, and SRTP counts sequence numbers from
+    /// their 16 bits.
+    pub(super) fn connected_anew(&mut self, now: Instant) {
+        self.sequence &= 0xFFFF;
+        if let Some(last) = self.last.take() {
+            let missed = now.saturating_duration_since(last).as_millis() / PACKET_INTERVAL.as_millis();
+            let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+            self.timestamp = self.timestamp.wrapping_add(missed.wrapping_mul(SAMPLES));
+        }
+    }
+}
+
 /// The places of a run.
 pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) -> Vec<Place> {
     let (seats, run, machine_uid) = (ask.seats(), rng.random(), hex(rng, 32));
     let size = usize::from(ask.room_size.max(2));
     // Chosen so that no two participants share one.
     let ssrcs: Vec<u32> = (0..seats).map(|index| ssrc(rng, index)).collect();
+    let camera = |index: usize| ask.video.then(|| ssrcs[index] ^ CAMERA);
     let mut places = Vec::with_capacity(seats);
     for start in (0..seats).step_by(size) {
         let range = start..(start + size).min(seats);
@@ -65,10 +112,13 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
                     label: label(index),
                     machine_uid: machine_uid.clone(),
                     token: ask.token.clone(),
+                    video: camera(index),
                     fallback_nick: hex(rng, 8),
                 },
                 ssrc: ssrcs[index],
+                video: camera(index),
                 others: others.clone().map(|other| ssrcs[other]).collect(),
+                cameras: others.clone().filter_map(camera).collect(),
                 speaks,
                 phase: phase(index, seats),
                 speakers: others.filter(|o| *o == start || ask.speakers == Speakers::Everybody).collect(),
@@ -80,9 +130,12 @@ pub(super) fn places(ask: &Ask, names: &Names, rng: &mut (impl Rng + ?Sized)) ->
     places
 }
 
+/// What tells the SSRC of somebody's camera from that of the microphone.
+const CAMERA: u32 = 1 << 11;
+
 /// Random, not 0, and different for each index.
 fn ssrc(rng: &mut (impl Rng + ?Sized), index: usize) -> u32 {
-    let index = u32::try_from(index % 4096).unwrap_or_default();
+    let index = u32::try_from(index % 2048).unwrap_or_default();
     (rng.random_range(1..=0x000f_ffff_u32) << 12) | index
 }
 

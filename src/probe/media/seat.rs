@@ -21,6 +21,10 @@ use crate::probe::xmpp::socket::Socket;
 /// How long the room may take to say that we are out of it.
 const OWN_ECHO: Duration = Duration::from_secs(2);
 
+/// How often an open stream is pinged, whatever is waited for: browsers do the same, and proxies end a WebSocket that is
+/// quiet for a minute.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Longer than any run.
 const NEVER: Duration = Duration::from_hours(24);
 
@@ -51,6 +55,7 @@ pub(super) struct Seat<'a> {
     participant: Participant,
     socket: Socket,
     waiting: (Waiting, Instant),
+    next_ping: Instant,
     passed: Option<Stage>,
     ask_again: bool,
     offer: Option<Box<Offer>>,
@@ -61,13 +66,14 @@ impl<'a> Seat<'a> {
     /// Connects and opens the stream.
     pub(super) async fn take(
         door: &Door<'_>,
+        path: &str,
         ask: &'a Ask,
         board: &'a Board,
         report: &'a Report<'a>,
         place: &'a Place,
     ) -> Result<Self, Finding> {
         let participant = Participant::new(place.seat.clone());
-        let opening = Socket::open(door, &place.seat.room, place.seat.token.as_ref());
+        let opening = Socket::open(door, path, &place.seat.room, place.seat.token.as_ref());
         let mut socket =
             timeout(ask.limits.connect, opening).await.unwrap_or_else(|_| Err(Finding::new(Code::WebsocketSilent)))?;
         report.passed(place, Stage::Connect);
@@ -81,6 +87,7 @@ impl<'a> Seat<'a> {
             participant,
             socket,
             waiting,
+            next_ping: Instant::now() + NEVER,
             passed: None,
             ask_again: false,
             offer: None,
@@ -182,12 +189,12 @@ impl<'a> Seat<'a> {
     pub(super) async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Halt> {
         let mut work = pin!(work);
         loop {
-            let late = self.deadline();
+            let due = self.due();
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
                 message = self.socket.receive() => self.take_in(message?).await?,
-                () = sleep_until(late) => return Err(self.participant.too_late().into()),
+                () = sleep_until(due) => self.time_is_up().await?,
             }
         }
     }
@@ -201,13 +208,28 @@ impl<'a> Seat<'a> {
 
     /// Waits for one more message.
     async fn next(&mut self) -> Result<(), Halt> {
-        let late = self.deadline();
+        let due = self.due();
         let message = tokio::select! {
             biased;
             message = self.socket.receive() => message?,
-            () = sleep_until(late) => return Err(self.participant.too_late().into()),
+            () = sleep_until(due) => return self.time_is_up().await,
         };
         self.take_in(message).await
+    }
+
+    fn due(&self) -> Instant {
+        self.deadline().min(self.next_ping)
+    }
+
+    /// Either what is waited for is late, or the stream is to be pinged.
+    async fn time_is_up(&mut self) -> Result<(), Halt> {
+        let now = Instant::now();
+        if self.deadline() <= now {
+            return Err(self.participant.too_late().into());
+        }
+        self.next_ping = now + PING_INTERVAL;
+        let ping = self.participant.ping()?;
+        self.send(&ping).await
     }
 
     async fn take_in(&mut self, message: Element) -> Result<(), Halt> {
@@ -217,6 +239,9 @@ impl<'a> Seat<'a> {
                 Act::Send(stanza) => self.send(&stanza).await?,
                 Act::Passed(stage) => {
                     self.passed = self.passed.max(Some(stage));
+                    if stage == Stage::Login {
+                        self.next_ping = Instant::now() + PING_INTERVAL;
+                    }
                     self.report.passed(self.place, stage);
                 }
                 Act::Offered(offer) => halt = Err(Halt::Replaced(offer)),

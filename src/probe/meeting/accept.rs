@@ -13,17 +13,50 @@ pub struct Answering {
     /// `passive` or `active`.
     pub setup: &'static str,
     pub ssrc: u32,
+    /// The payload type of VP8 and the SSRC of what is sent in it.
+    pub video: Option<(u8, u32)>,
 }
 
 /// The `<jingle>` of a session-accept: no candidates, because the bridge learns ours from our checks.
 pub(super) fn session_accept(offer: &Offer, ours: &Answering, nick: &str, jid: &str) -> Element {
-    let content = Element::new("content", ns::JINGLE)
+    let video = ours.video.map(|(vp8, ssrc)| content("video", video(vp8, ssrc, nick), ours));
+    jingle("session-accept", offer)
+        .with("responder", jid)
+        .and(content("audio", description(offer, ours, nick), ours))
+        .and_all(video)
+}
+
+fn content(name: &str, description: Element, ours: &Answering) -> Element {
+    Element::new("content", ns::JINGLE)
         .with("creator", "responder")
-        .with("name", "audio")
+        .with("name", name)
         .with("senders", "both")
-        .and(description(offer, ours, nick))
-        .and(transport(ours));
-    jingle("session-accept", offer).with("responder", jid).and(content)
+        .and(description)
+        .and(transport(ours))
+}
+
+fn video(vp8: u8, ssrc: u32, nick: &str) -> Element {
+    let vp8 = Element::new("payload-type", ns::RTP)
+        .with("id", vp8.to_string())
+        .with("name", "VP8")
+        .with("clockrate", "90000");
+    Element::new("description", ns::RTP)
+        .with("media", "video")
+        .and(vp8)
+        .and(source(ssrc, &format!("{nick}-v0"), &format!("{nick}-video-0 {nick}-camera")))
+        .and(Element::new("rtcp-mux", ns::RTP))
+}
+
+fn source(ssrc: u32, name: &str, msid: &str) -> Element {
+    let msid = Element::new("parameter", ns::SSMA).with("name", "msid").with("value", msid);
+    Element::new("source", ns::SSMA).with("ssrc", ssrc.to_string()).with("name", name).and(msid)
+}
+
+/// The `<jingle>` of a transport-accept: as browsers send it, without what has not changed.
+pub(super) fn transport_accept(offer: &Offer, ours: &Answering) -> Element {
+    let content =
+        Element::new("content", ns::JINGLE).with("creator", "initiator").with("name", "audio").and(transport(ours));
+    jingle("transport-accept", offer).and(content)
 }
 
 fn description(offer: &Offer, ours: &Answering, nick: &str) -> Element {
@@ -37,12 +70,7 @@ fn description(offer: &Offer, ours: &Answering, nick: &str) -> Element {
             .with("id", id.to_string())
             .with("uri", "urn:ietf:params:rtp-hdrext:ssrc-audio-level")
     });
-    let msid =
-        Element::new("parameter", ns::SSMA).with("name", "msid").with("value", format!("{nick}-audio-0 {nick}-probe"));
-    let source = Element::new("source", ns::SSMA)
-        .with("ssrc", ours.ssrc.to_string())
-        .with("name", format!("{nick}-a0"))
-        .and(msid);
+    let source = source(ours.ssrc, &format!("{nick}-a0"), &format!("{nick}-audio-0 {nick}-probe"));
     Element::new("description", ns::RTP)
         .with("media", "audio")
         .and(opus)

@@ -3,7 +3,7 @@
 pub mod accept;
 pub mod candidates;
 mod errors;
-mod offer;
+pub mod offer;
 mod participant;
 mod stanzas;
 
@@ -54,24 +54,27 @@ impl std::fmt::Debug for Token {
 /// Where the probe's capabilities are said to be described.
 pub(crate) const NODE: &str = "https://github.com/jitsi/meetctl-probe";
 
-/// What is left out decides the offer: no video, no data channel, no rewriting of SSRCs, no JSON.
-pub(crate) const CAPS: Caps = Caps {
-    category: "client",
-    kind: "bot",
-    name: "meetctl probe",
-    features: &[
-        "http://jabber.org/protocol/disco#info",
-        "http://jabber.org/protocol/caps",
-        "urn:xmpp:jingle:1",
-        "urn:xmpp:jingle:apps:rtp:1",
-        "urn:xmpp:jingle:apps:rtp:audio",
-        "urn:xmpp:jingle:transports:ice-udp:1",
-        "urn:xmpp:jingle:apps:dtls:0",
-        "urn:ietf:rfc:5761",
-        "urn:ietf:rfc:5888",
-        "http://jitsi.org/source-name",
-    ],
-};
+/// What is left out decides the offer: no video but on demand, no rewriting of SSRCs, no JSON, no retransmission.
+const FEATURES: [&str; 12] = [
+    "urn:xmpp:jingle:apps:rtp:video",
+    "http://jabber.org/protocol/disco#info",
+    "http://jabber.org/protocol/caps",
+    "urn:xmpp:jingle:1",
+    "urn:xmpp:jingle:apps:rtp:1",
+    "urn:xmpp:jingle:apps:rtp:audio",
+    "urn:xmpp:jingle:transports:ice-udp:1",
+    "urn:xmpp:jingle:transports:dtls-sctp:1",
+    "urn:xmpp:jingle:apps:dtls:0",
+    "urn:ietf:rfc:5761",
+    "urn:ietf:rfc:5888",
+    "http://jitsi.org/source-name",
+];
+
+/// What a participant can do.
+pub(crate) fn caps(video: bool) -> Caps {
+    let features = if video { &FEATURES[..] } else { &FEATURES[1..] };
+    Caps { category: "client", kind: "bot", name: "meetctl probe", features }
+}
 
 /// Takes what is secret out of a piece of evidence, and shortens it.
 pub fn redact(evidence: &str, token: Option<&Token>) -> String {
@@ -80,7 +83,7 @@ pub fn redact(evidence: &str, token: Option<&Token>) -> String {
         Some(token) if !token.0.is_empty() => evidence.replace(token.0.as_str(), "…"),
         Some(_) | None => evidence.to_owned(),
     };
-    for name in [" pwd='", " token='", " pwd=\"", " token=\"", "?token=", "&token="] {
+    for name in [" pwd='", " token='", " pwd=\"", " token=\"", "?token=", "&token=", "?pwd=", "&pwd=", ";pwd="] {
         clean = without_value(&clean, name);
     }
     if let Some((end, _)) = clean.char_indices().nth(LONGEST) {

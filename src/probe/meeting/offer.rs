@@ -7,7 +7,7 @@ use crate::probe::xmpp::{Element, ns};
 
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
-/// The audio part of an offer.
+/// What an offer says that concerns us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     pub sid: String,
@@ -22,9 +22,39 @@ pub struct Offer {
     /// The id of the header extension for audio levels.
     pub level_id: Option<u8>,
     pub candidates: Vec<Candidate>,
+    pub channels: Channels,
+    /// The payload type of VP8; `None`: there is no video, or none in VP8.
+    pub vp8: Option<u8>,
     pub bridge_session: Option<String>,
     /// The focus starts new participants muted.
     pub muted: bool,
+}
+
+/// Over what the bridge takes what a participant wants of it, as offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// A data channel over SCTP, on the way that media takes.
+    pub sctp: bool,
+    /// The address of a WebSocket. It holds a password.
+    pub websocket: Option<String>,
+}
+
+/// The one that a browser opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel<'a> {
+    Sctp,
+    WebSocket(&'a str),
+}
+
+impl Channels {
+    /// As lib-jitsi-meet chooses: a data channel, unless `config.js` prefers the WebSocket and there is one.
+    pub fn choose(&self, prefer_sctp: bool) -> Option<Channel<'_>> {
+        match (&self.websocket, self.sctp) {
+            (Some(url), sctp) if !(sctp && prefer_sctp) => Some(Channel::WebSocket(url)),
+            (_, true) => Some(Channel::Sctp),
+            (_, false) => None,
+        }
+    }
 }
 
 /// An address of the bridge, as advertised and not yet believed.
@@ -66,25 +96,63 @@ impl Offer {
         let audio = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("audio"));
         let audio = wanted(audio, "audio content")?;
         let description = wanted(audio.child("description", ns::RTP), "description")?;
-        let transport = wanted(audio.child("transport", ns::ICE_UDP), "transport")?;
-        let fingerprint = wanted(transport.child("fingerprint", ns::DTLS), "fingerprint")?;
-        let bridge_session = jingle.child("bridge-session", ns::FOCUS).and_then(|b| b.attribute("id"));
+        let transport = Transport::read(audio)?;
         Ok(Self {
             sid: sid.to_owned(),
             initiator: jingle.attribute("initiator").map(str::to_owned),
-            ufrag: wanted(credential(transport, "ufrag", 4), "ufrag")?,
-            pwd: wanted(credential(transport, "pwd", 22), "pwd")?,
-            hash: wanted(fingerprint.attribute("hash"), "fingerprint's hash")?.to_owned(),
-            fingerprint: fingerprint.text.trim().to_owned(),
-            opus: wanted(opus(description), "payload type of Opus")?,
+            ufrag: transport.ufrag,
+            pwd: transport.pwd,
+            hash: transport.hash,
+            fingerprint: transport.fingerprint,
+            opus: wanted(payload_type(description, "opus"), "payload type of Opus")?,
             level_id: extension(description, AUDIO_LEVEL),
-            candidates: transport.children("candidate", ns::ICE_UDP).map(candidate).collect(),
-            bridge_session: bridge_session.map(str::to_owned),
+            candidates: transport.candidates,
+            channels: channels(jingle),
+            vp8: vp8(jingle),
+            bridge_session: bridge_session(jingle),
             muted: jingle
                 .child("startmuted", ns::START_MUTED)
                 .is_some_and(|muted| muted.attribute("audio") == Some("true")),
         })
     }
+
+    /// This offer with the transport of a `<jingle action='transport-replace'>`: what is said stays, where to goes.
+    pub fn moved(self, jingle: &Element) -> Result<Self, Box<Finding>> {
+        let audio = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("audio"));
+        let Transport { ufrag, pwd, hash, fingerprint, candidates } = Transport::read(wanted(audio, "audio content")?)?;
+        let bridge_session = bridge_session(jingle).or(self.bridge_session);
+        let websocket = self::channels(jingle).websocket.or(self.channels.websocket);
+        let channels = Channels { websocket, ..self.channels };
+        Ok(Self { ufrag, pwd, hash, fingerprint, candidates, channels, bridge_session, ..self })
+    }
+}
+
+/// Where the bridge is, and how it shows that it is the one.
+struct Transport {
+    ufrag: String,
+    pwd: String,
+    hash: String,
+    fingerprint: String,
+    candidates: Vec<Candidate>,
+}
+
+impl Transport {
+    fn read(content: &Element) -> Result<Self, Box<Finding>> {
+        let transport = wanted(content.child("transport", ns::ICE_UDP), "transport")?;
+        let fingerprint = wanted(transport.child("fingerprint", ns::DTLS), "fingerprint")?;
+        Ok(Self {
+            ufrag: wanted(credential(transport, "ufrag", 4), "ufrag")?,
+            pwd: wanted(credential(transport, "pwd", 22), "pwd")?,
+            hash: wanted(fingerprint.attribute("hash"), "fingerprint's hash")?.to_owned(),
+            fingerprint: fingerprint.text.trim().to_owned(),
+            candidates: transport.children("candidate", ns::ICE_UDP).map(candidate).collect(),
+        })
+    }
+}
+
+fn bridge_session(jingle: &Element) -> Option<String> {
+    let session = jingle.child("bridge-session", ns::FOCUS)?;
+    session.attribute("id").map(str::to_owned)
 }
 
 fn wanted<T>(found: Option<T>, what: &str) -> Result<T, Box<Finding>> {
@@ -98,10 +166,25 @@ fn credential(transport: &Element, name: &str, shortest: usize) -> Option<String
     (plain && (shortest..=256).contains(&value.len())).then(|| value.to_owned())
 }
 
-fn opus(description: &Element) -> Option<u8> {
+fn channels(jingle: &Element) -> Channels {
+    let contents = || jingle.children("content", ns::JINGLE);
+    let transports = contents().filter_map(|content| content.child("transport", ns::ICE_UDP));
+    let mut urls = transports.filter_map(|t| t.child("web-socket", ns::COLIBRI)?.attribute("url"));
+    Channels {
+        sctp: contents().any(|content| content.attribute("name") == Some("data")),
+        websocket: urls.next().map(str::to_owned),
+    }
+}
+
+fn vp8(jingle: &Element) -> Option<u8> {
+    let video = jingle.children("content", ns::JINGLE).find(|c| c.attribute("name") == Some("video"))?;
+    payload_type(video.child("description", ns::RTP)?, "vp8")
+}
+
+fn payload_type(description: &Element, codec: &str) -> Option<u8> {
     description
         .children("payload-type", ns::RTP)
-        .find(|p| p.attribute("name").is_some_and(|name| name.eq_ignore_ascii_case("opus")))?
+        .find(|p| p.attribute("name").is_some_and(|name| name.eq_ignore_ascii_case(codec)))?
         .attribute("id")?
         .parse()
         .ok()

@@ -2,9 +2,9 @@
 
 mod presence;
 
-use super::accept::{Answering, session_accept, session_terminate};
+use super::accept::{Answering, session_accept, session_terminate, transport_accept};
 use super::offer::Offer;
-use super::{CAPS, Names, Token, errors, stanzas};
+use super::{Names, Token, caps, errors, stanzas};
 use crate::domain::finding::{Code, Finding};
 use crate::domain::meeting::Stage;
 use crate::probe::xmpp::login::{Login, Step, stream_end};
@@ -22,6 +22,8 @@ pub struct Seat {
     /// The same for all participants of a run.
     pub machine_uid: String,
     pub token: Option<Token>,
+    /// The SSRC of its video, when it sends and wants any.
+    pub video: Option<u32>,
     /// Eight hex digits, for servers whose addresses do not begin with such.
     pub fallback_nick: String,
 }
@@ -86,6 +88,9 @@ pub struct Participant {
     steps: u8,
     requests: u32,
     accepts: u32,
+    pings: u32,
+    /// The last ping has had no answer yet.
+    pinged: bool,
     jid: String,
     nick: String,
     /// The real address of the focus, as the focus itself said.
@@ -95,6 +100,8 @@ pub struct Participant {
     no_bridge: bool,
     gone: bool,
     offer: Option<Offer>,
+    /// The present offer came as another transport for the same session.
+    same_session: bool,
     replaced: u32,
 }
 
@@ -109,6 +116,8 @@ impl Participant {
             steps: 0,
             requests: 0,
             accepts: 0,
+            pings: 0,
+            pinged: false,
             jid: String::new(),
             focus_jid: None,
             focus_here: false,
@@ -116,6 +125,7 @@ impl Participant {
             no_bridge: false,
             gone: false,
             offer: None,
+            same_session: false,
             replaced: 0,
         }
     }
@@ -153,9 +163,25 @@ impl Participant {
         stanzas::join(&self.seat, &self.nick)
     }
 
+    /// Asks Prosody whether it is still there. An error is an answer too: only silence is none.
+    pub fn ping(&mut self) -> Result<Element, Finding> {
+        if self.pinged {
+            return Err(Finding::new(Code::PingUnanswered));
+        }
+        self.pings += 1;
+        self.pinged = true;
+        let ping = Element::new("ping", ns::PING);
+        Ok(stanza::question("get", &self.ping_id(), Some(&self.seat.names.domain), ping))
+    }
+
     /// Answers the present offer; `None` when there is none.
     pub fn accept(&mut self, ours: &Answering) -> Option<Element> {
-        let jingle = session_accept(self.offer.as_ref()?, ours, &self.nick, &self.jid);
+        let offer = self.offer.as_ref()?;
+        let jingle = if self.same_session {
+            transport_accept(offer, ours)
+        } else {
+            session_accept(offer, ours, &self.nick, &self.jid)
+        };
         self.state = State::Accepting;
         self.accepts += 1;
         Some(stanza::question("set", &self.accept_id(), Some(&self.focus_in_room()), jingle))
@@ -204,7 +230,7 @@ impl Participant {
 
     /// What it means that nothing has come for too long.
     pub fn too_late(&self) -> Finding {
-        Finding::new(match self.waiting() {
+        let finding = Finding::new(match self.waiting() {
             Waiting::Nothing | Waiting::Left => Code::TimedOut,
             Waiting::Login(_) => Code::LoginSilent,
             Waiting::Request(_) => Code::FocusSilent,
@@ -213,7 +239,11 @@ impl Participant {
             Waiting::Company | Waiting::Invite => Code::InviteMissing,
             Waiting::Bridge => Code::NoBridge,
             Waiting::Accept => Code::AcceptSilent,
-        })
+        });
+        match finding.code {
+            Code::FocusSilent => finding.detail(format!("asked for a room under {}", self.seat.names.muc)),
+            _ => finding,
+        }
     }
 
     pub fn receive(&mut self, message: &Element) -> Vec<Act> {
@@ -257,6 +287,10 @@ impl Participant {
         match iq.attribute("type") {
             Some("result" | "error") if self.state == State::Requested && id == self.request_id() => self.requested(iq),
             Some("result" | "error") if self.state == State::Accepting && id == self.accept_id() => self.accepted(iq),
+            Some("result" | "error") if id == self.ping_id() => {
+                self.pinged = false;
+                Vec::new()
+            }
             Some("get" | "set") => self.question(iq),
             Some(_) | None => Vec::new(),
         }
@@ -301,7 +335,7 @@ impl Participant {
     fn question(&mut self, iq: &Element) -> Vec<Act> {
         if let Some(query) = iq.child("query", ns::DISCO_INFO) {
             let node = query.attribute("node");
-            return vec![Act::Send(stanza::answer(iq).and(CAPS.disco(node)))];
+            return vec![Act::Send(stanza::answer(iq).and(caps(self.seat.video.is_some()).disco(node)))];
         }
         if iq.child("ping", ns::PING).is_some() {
             return vec![Act::Send(stanza::answer(iq))];
@@ -314,38 +348,42 @@ impl Participant {
 
     fn jingle(&mut self, iq: &Element, jingle: &Element) -> Vec<Act> {
         let action = jingle.attribute("action").unwrap_or_default();
-        if action == "transport-replace" {
-            let finding = Finding::new(Code::TransportReplaced);
-            return vec![Act::Send(stanza::refusal(iq)), Act::Failed(finding)];
+        let known = self.offer.as_ref().is_some_and(|offer| jingle.attribute("sid") == Some(&offer.sid));
+        if action == "transport-replace" && !known {
+            return vec![Act::Send(stanza::refusal(iq))];
         }
         let mut acts = vec![Act::Send(stanza::answer(iq))];
         match action {
-            "session-initiate" => acts.extend(self.offered(jingle)),
+            "session-initiate" if !known => acts.extend(self.offered(Offer::read(jingle), jingle)),
+            "transport-replace" => {
+                let offer = self.offer.take().map_or_else(|| Offer::read(jingle), |offer| offer.moved(jingle));
+                self.gone = true;
+                acts.extend(self.offered(offer, jingle));
+                self.same_session = true;
+            }
             "session-terminate" => acts.extend(self.terminated(jingle)),
             _ => {}
         }
         acts
     }
 
-    fn offered(&mut self, jingle: &Element) -> Vec<Act> {
+    /// An offer is there: the first one, or one in the place of another.
+    fn offered(&mut self, offer: Result<Offer, Box<Finding>>, jingle: &Element) -> Vec<Act> {
         if matches!(self.state, State::Leaving | State::Left) {
             return Vec::new();
         }
-        let offer = match Offer::read(jingle) {
+        let offer = match offer {
             Ok(offer) => offer,
             Err(finding) => return vec![Act::Failed(finding.evidence(jingle.to_string()))],
         };
-        let known = self.offer.as_ref().map(|o| o.sid.as_str());
-        if known == Some(offer.sid.as_str()) {
-            return Vec::new();
-        }
-        if known.is_some() || self.gone {
+        if self.offer.is_some() || self.gone {
             self.replaced += 1;
         }
         if self.replaced > 1 {
             return vec![Act::Failed(Finding::new(Code::BridgeUnstable))];
         }
         self.gone = false;
+        self.same_session = false;
         self.no_bridge = false;
         self.state = State::Offered;
         self.offer = Some(offer.clone());
@@ -366,11 +404,12 @@ impl Participant {
         let text = reason.and_then(|r| r.child("text", ns::JINGLE)).map_or("", |t| t.text.trim());
         self.offer = None;
         self.state = State::InRoom;
+        let comes_again = jingle
+            .child("bridge-session", ns::FOCUS)
+            .is_some_and(|session| session.attribute("restart") == Some("true"));
         match condition {
-            "success" => {
-                self.gone = true;
-                vec![Act::Withdrawn]
-            }
+            _ if comes_again => self.withdrawn(),
+            "success" | "alternative-session" => self.withdrawn(),
             "expired" => vec![Act::Failed(Finding::new(Code::SessionExpired).detail(text))],
             _ => {
                 let words = format!("{condition} {text}");
@@ -378,6 +417,12 @@ impl Participant {
                 vec![Act::Failed(finding)]
             }
         }
+    }
+
+    /// The focus takes its offer back to make another: it moves the meeting to another bridge.
+    fn withdrawn(&mut self) -> Vec<Act> {
+        self.gone = true;
+        vec![Act::Withdrawn]
     }
 
     fn is_of_focus(&self, iq: &Element) -> bool {
@@ -390,6 +435,10 @@ impl Participant {
 
     fn request_id(&self) -> String {
         format!("conf{}", self.requests)
+    }
+
+    fn ping_id(&self) -> String {
+        format!("ping{}", self.pings)
     }
 
     fn accept_id(&self) -> String {

@@ -16,6 +16,7 @@ fn participant() -> Participant {
         label: "a".into(),
         machine_uid: "9f0e".into(),
         token: None,
+        video: None,
         fallback_nick: "0badcafe".into(),
     })
 }
@@ -187,6 +188,7 @@ fn an_offer_is_acknowledged_first_and_read() {
         fingerprint: "12:34".into(),
         setup: "passive",
         ssrc: 305_419_896,
+        video: None,
     };
     let answer = it.accept(&ours).expect("an answer").to_string();
     assert!(
@@ -217,13 +219,85 @@ fn a_missing_bridge_is_known_by_the_presence_of_the_focus() {
     assert_eq!((it.waiting(), it.too_late().code), (Waiting::Invite, Code::InviteMissing));
 }
 
+/// Accepts the present offer, and says what was answered.
+fn accepted(it: &mut Participant) -> String {
+    let ours = accept::Answering {
+        ufrag: "ours".into(),
+        pwd: "0123456789012345678901".into(),
+        hash: "sha-256".into(),
+        fingerprint: "AB".into(),
+        setup: "passive",
+        ssrc: 7,
+        video: None,
+    };
+    it.accept(&ours).expect("an answer").to_string()
+}
+
 #[test]
-fn a_replaced_transport_ends_the_run() {
+fn a_replaced_transport_is_accepted_as_such() {
+    let focus = format!("{ROOM}/focus");
+    let replace = |sid| offer(sid, &focus).replace("session-initiate", "transport-replace");
     let mut it = in_room();
-    let replace = offer("s1", &format!("{ROOM}/focus")).replace("session-initiate", "transport-replace");
-    let acts = hear(&mut it, &replace);
-    assert!(sent(&acts)[0].contains("type='error'"));
-    assert_eq!(failure(&acts), Some(Code::TransportReplaced));
+    let acts = hear(&mut it, &replace("s1"));
+    assert!(sent(&acts)[0].contains("type='error'"), "there is no such session yet");
+    assert_eq!(failure(&acts), None);
+    hear(&mut it, &offer("s1", &focus));
+    assert!(accepted(&mut it).contains("action='session-accept'"));
+    let other = replace("s1").replace("ufrag='", "ufrag='other");
+    let acts = hear(&mut it, &other);
+    assert!(sent(&acts)[0].contains("type='result'"));
+    let moved = acts.iter().find_map(|act| match act {
+        Act::Offered(offer) => Some(offer),
+        _ => None,
+    });
+    let moved = moved.expect("an offer");
+    assert!(moved.ufrag.starts_with("other") && moved.sid == "s1" && moved.opus == 100, "{moved:?}");
+    let answer = accepted(&mut it);
+    assert!(answer.contains("action='transport-accept'") && !answer.contains("<source"), "{answer}");
+    assert_eq!(failure(&hear(&mut it, &replace("s1"))), Some(Code::BridgeUnstable));
+}
+
+#[test]
+fn a_session_that_ends_to_begin_again() {
+    let focus = format!("{ROOM}/focus");
+    let end = |reason: &str, more: &str| {
+        format!(
+            "<iq xmlns='jabber:client' type='set' id='t' from='{focus}'><jingle xmlns='urn:xmpp:jingle:1' \
+             action='session-terminate' sid='s1'><reason><{reason}/></reason>{more}</jingle></iq>"
+        )
+    };
+    let again = "<bridge-session xmlns='http://jitsi.org/protocol/focus' id='b1' restart='true'/>";
+    let ends = [
+        ("success", "", None),
+        ("alternative-session", "", None),
+        ("gone", again, None),
+        ("gone", "", Some(Code::InviteFailed)),
+        ("general-error", "", Some(Code::InviteFailed)),
+        ("expired", "", Some(Code::SessionExpired)),
+    ];
+    for (reason, more, wanted) in ends {
+        let mut it = in_room();
+        hear(&mut it, &offer("s1", &focus));
+        accepted(&mut it);
+        let acts = hear(&mut it, &end(reason, more));
+        assert_eq!(failure(&acts), wanted, "{reason} {more}");
+        let acts = hear(&mut it, &offer("s2", &focus));
+        assert!(acts.iter().any(|act| matches!(act, Act::Offered(offer) if offer.sid == "s2")), "{reason}");
+    }
+}
+
+#[test]
+fn a_ping_is_answered_or_it_is_not() {
+    let mut it = in_room();
+    for answer in ["result", "error"] {
+        let ping = it.ping().expect("the first, or the one before was answered").to_string();
+        assert!(ping.contains("to='meet.jitsi'") && ping.contains("urn:xmpp:ping"), "{ping}");
+        let id = ping.split("id='").nth(1).and_then(|rest| rest.split('\'').next()).expect("an id");
+        hear(&mut it, &format!("<iq xmlns='jabber:client' type='{answer}' id='{id}'/>"));
+    }
+    it.ping().expect("answered");
+    hear(&mut it, "<iq xmlns='jabber:client' type='result' id='ping1'/>");
+    assert_eq!(it.ping().expect_err("that was another").code, Code::PingUnanswered);
 }
 
 #[test]

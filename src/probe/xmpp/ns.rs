@@ -22,3 +22,4 @@ pub const HDREXT: &str = "urn:xmpp:jingle:apps:rtp:rtp-hdrext:0";
 pub const SSMA: &str = "urn:xmpp:jingle:apps:rtp:ssma:0";
 pub const ICE_UDP: &str = "urn:xmpp:jingle:transports:ice-udp:1";
 pub const DTLS: &str = "urn:xmpp:jingle:apps:dtls:0";
+pub const COLIBRI: &str = "http://jitsi.org/protocol/colibri";

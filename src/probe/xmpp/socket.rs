@@ -27,10 +27,10 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Enters by the door and upgrades.
-    pub async fn open(door: &Door<'_>, room: &str, token: Option<&Token>) -> Result<Self, Finding> {
+    /// Enters by the door and upgrades at this path.
+    pub async fn open(door: &Door<'_>, path: &str, room: &str, token: Option<&Token>) -> Result<Self, Finding> {
         let stream = door.enter().await.map_err(Finding::from)?.stream;
-        let request = request(door, room, token)?;
+        let request = request(door, path, room, token)?;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_LIMIT))
             .max_frame_size(Some(MESSAGE_LIMIT))
@@ -86,9 +86,10 @@ impl Socket {
     }
 }
 
-fn request(door: &Door<'_>, room: &str, token: Option<&Token>) -> Result<Request, Finding> {
+fn request(door: &Door<'_>, path: &str, room: &str, token: Option<&Token>) -> Result<Request, Finding> {
     let token = token.map_or_else(String::new, |token| format!("&token={}", percent(token.reveal())));
-    let url = door.site.websocket(&format!("room={}{token}", percent(room)));
+    let and = if path.contains('?') { '&' } else { '?' };
+    let url = format!("wss://{}{path}{and}room={}{token}", door.authority(), percent(room));
     // The error would quote the URL, token and all.
     let bad = |_| Finding::new(Code::LocalTrouble).detail("the WebSocket's URL cannot be built");
     let mut request = url.into_client_request().map_err(bad)?;

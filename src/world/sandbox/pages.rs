@@ -1,6 +1,7 @@
 //! What the sandbox's web container serves: the pages of docker-jitsi-meet, Prosody's two, and nginx's own.
 
 use super::model::HOST;
+use super::stories::Story;
 
 /// A page as nginx sends it.
 pub(super) struct Page {
@@ -56,7 +57,16 @@ pub(super) fn app() -> Page {
 }
 
 /// `/config.js` as the container writes it: Jitsi's defaults, then one assignment for each setting.
-pub(super) fn config() -> Page {
+pub(super) fn config(story: Story) -> Page {
+    let websocket = match story {
+        // PUBLIC_URL was not set.
+        Story::WebsocketElsewhere => "localhost:8443",
+        _ => HOST,
+    };
+    let websocket = match story {
+        Story::WebsocketOff => String::new(),
+        _ => format!("config.websocket = 'wss://{websocket}/' + subdir + 'xmpp-websocket';\n"),
+    };
     Page::script(format!(
         "var subdomain = '<!--# echo var=\"subdomain\" default=\"\" -->';\n\
          if (subdomain.startsWith('<!--')) {{\n    subdomain = '';\n}}\n\
@@ -72,7 +82,7 @@ pub(super) fn config() -> Page {
          config.hosts.domain = 'meet.jitsi';\nconfig.focusUserJid = 'focus@auth.meet.jitsi';\n\
          config.hosts.muc = 'muc.' + subdomain + 'meet.jitsi';\n\
          config.bosh = 'https://{HOST}/' + subdir + 'http-bind';\n\
-         config.websocket = 'wss://{HOST}/' + subdir + 'xmpp-websocket';\n\
+         {websocket}\
          config.bridgeChannel = {{\n    preferSctp: true\n}};\n"
     ))
 }

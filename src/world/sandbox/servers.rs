@@ -13,7 +13,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -35,6 +35,12 @@ pub trait Meeting: Send + Sync {
     /// Serves a WebSocket until it ends. `asked` is the request for it; 101 has been answered, and the sub-protocol
     /// `xmpp` agreed on when it was offered.
     async fn websocket(&self, asked: Parts, stream: TokioIo<Upgraded>);
+
+    /// How the bridge refuses its own WebSocket at this address; `None` when it lets it in.
+    fn channel_refusal(&self, uri: &Uri) -> Option<StatusCode> {
+        let _ = uri;
+        Some(StatusCode::NOT_FOUND)
+    }
 
     /// A UDP socket at `local` whose datagrams reach the bridge; `None` when they vanish.
     fn udp(&self, local: std::net::SocketAddr, toward: std::net::IpAddr) -> Option<Box<dyn Datagrams>>;
@@ -77,11 +83,31 @@ async fn answer(
     {
         return Ok(dated(upgrade(request, &ground, &hand_over), &ground));
     }
-    let page = page(&request, &ground, prosody);
+    let page = match channel(&request, &ground) {
+        Channel::LetsIn => return Ok(dated(upgrade(request, &ground, &hand_over), &ground)),
+        Channel::Refuses(status) => pages::nginx(status.as_u16(), status.canonical_reason().unwrap_or_default()),
+        Channel::NotAskedFor => page(&request, &ground, prosody),
+    };
     let mut response = Response::new(Full::from(page.body));
     *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(page.kind));
     Ok(dated(response, &ground))
+}
+
+/// What becomes of a request for the bridge's own WebSocket.
+enum Channel {
+    NotAskedFor,
+    LetsIn,
+    Refuses(StatusCode),
+}
+
+fn channel(request: &Request<Incoming>, ground: &Ground) -> Channel {
+    if !request.uri().path().starts_with("/colibri-ws/") || !wants_websocket(request) {
+        return Channel::NotAskedFor;
+    }
+    let bridge = ground.meeting.as_ref().filter(|_| ground.front().is_some_and(|front| front.bridge));
+    let refusal = bridge.map_or(Some(StatusCode::BAD_GATEWAY), |bridge| bridge.channel_refusal(request.uri()));
+    refusal.map_or(Channel::LetsIn, Channel::Refuses)
 }
 
 /// The page of a path, as the story has it.
@@ -92,7 +118,7 @@ fn page(request: &Request<Incoming>, ground: &Ground, prosody: bool) -> Page {
         _ => {}
     }
     match request.uri().path() {
-        "/config.js" => pages::config(),
+        "/config.js" => pages::config(ground.story),
         "/external_api.js" => pages::external_api(),
         // Without the proxying, nginx takes the path for a room's name.
         "/xmpp-websocket" if !passes_websockets(ground.story) => pages::app(),

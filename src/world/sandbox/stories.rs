@@ -64,7 +64,13 @@ pub enum Story {
     WebsocketOff,
     RoomLimit,
     BridgeRestartsMidway,
+    QuietWebsocket,
+    WebsocketElsewhere,
+    MovedBridge,
+    UdpCutMidway,
+    ColdBridge,
     OldRelease,
+    ChannelRefused,
     TokenExpired,
     WrongAccount,
     Denied,
@@ -83,7 +89,7 @@ pub enum Story {
 }
 
 impl Story {
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 63] = [
         Self::Standby,
         Self::Fresh,
         Self::PoweredDown,
@@ -125,7 +131,13 @@ impl Story {
         Self::WebsocketOff,
         Self::RoomLimit,
         Self::BridgeRestartsMidway,
+        Self::QuietWebsocket,
+        Self::WebsocketElsewhere,
+        Self::MovedBridge,
+        Self::UdpCutMidway,
+        Self::ColdBridge,
         Self::OldRelease,
+        Self::ChannelRefused,
         Self::TokenExpired,
         Self::WrongAccount,
         Self::Denied,
@@ -195,7 +207,9 @@ impl Story {
             }
             Self::NoFocus => ("no-focus", "jicofo is not connected to Prosody"),
             Self::NoBridge => ("no-bridge", "jicofo has no bridge to hold a meeting on"),
-            Self::BridgeDraining => ("bridge-draining", "the only bridge is being drained and takes no new meeting"),
+            Self::BridgeDraining => {
+                ("bridge-draining", "the only bridge is shutting down gracefully and takes no new meeting")
+            }
             Self::DtlsFails => ("dtls-fails", "packets reach the bridge, and the DTLS handshake does not finish"),
             Self::Lossy => ("lossy", "one packet in ten is lost on the way"),
             Self::Jittery => ("jittery", "packets take up to a fifth of a second, each another time"),
@@ -205,7 +219,19 @@ impl Story {
             Self::WebsocketOff => ("websocket-off", "XMPP over WebSocket is switched off"),
             Self::RoomLimit => ("room-limit", "rooms take one participant only"),
             Self::BridgeRestartsMidway => ("bridge-restarts-midway", "the bridge restarts in the middle of a meeting"),
+            Self::QuietWebsocket => {
+                ("quiet-websocket", "nginx ends a WebSocket that is quiet for a minute, its default")
+            }
+            Self::WebsocketElsewhere => {
+                ("websocket-elsewhere", "config.js sends browsers to a WebSocket that guests cannot reach")
+            }
+            Self::MovedBridge => ("moved-bridge", "jicofo moves a participant to another bridge in mid-meeting"),
+            Self::UdpCutMidway => ("udp-cut-midway", "six seconds into a meeting, UDP is cut"),
+            Self::ColdBridge => {
+                ("cold-bridge", "nothing runs; a bridge that has just started is late with the first packets")
+            }
             Self::OldRelease => ("old-release", "a release of before August 2026, whose bridge offers a WebSocket"),
+            Self::ChannelRefused => ("channel-refused", "the bridge offers a WebSocket as its channel, and refuses it"),
             Self::TokenExpired => ("token-expired", "the sign-in to AWS has expired"),
             Self::WrongAccount => ("wrong-account", "the credentials belong to another account"),
             Self::Denied => ("denied", "it runs, but the credentials may not look at the targets"),
@@ -274,10 +300,16 @@ impl Story {
             | Self::WebsocketOff
             | Self::RoomLimit
             | Self::BridgeRestartsMidway
+            | Self::QuietWebsocket
+            | Self::WebsocketElsewhere
+            | Self::MovedBridge
+            | Self::UdpCutMidway
             | Self::OldRelease
+            | Self::ChannelRefused
             | Self::OldRefusal
             | Self::Denied => model.has_been_running(),
             Self::Standby
+            | Self::ColdBridge
             | Self::SlowStart
             | Self::StaleReads
             | Self::TugOfWar

@@ -1,6 +1,6 @@
 //! No trace is left: however and whenever a proof ends.
 
-use std::sync::atomic::AtomicU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use meetctl::domain::finding::Code;
@@ -16,7 +16,7 @@ use super::support::{Memory, ask, clock, setup, tls, wire};
 async fn interrupted(setup: Setup, ask: &Ask, after: Duration) -> (Proof, Jitsi) {
     let (tls, trust) = tls();
     let jitsi = Jitsi::new(setup);
-    let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
+    let net = Memory { jitsi: jitsi.clone(), tls, ports: Arc::default() };
     let stop = CancellationToken::new();
     let clock = clock();
     let wire = wire(&net, &trust, &clock);
@@ -50,7 +50,7 @@ async fn dropping_a_proof_ends_its_sessions() {
     for moment in (0..4_000).step_by(210) {
         let (tls, trust) = tls();
         let jitsi = Jitsi::new(setup());
-        let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
+        let net = Memory { jitsi: jitsi.clone(), tls, ports: Arc::default() };
         let stop = CancellationToken::new();
         let (clock, ask) = (clock(), ask());
         let wire = wire(&net, &trust, &clock);

@@ -1,8 +1,8 @@
 //! Networks on which an emulated Jitsi is found.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +61,39 @@ pub(super) fn wire<'a>(net: &'a dyn Net, trust: &'a Trust, clock: &'a Clock) -> 
 pub(super) struct Memory {
     pub jitsi: Jitsi,
     pub tls: Arc<ServerConfig>,
-    pub ports: AtomicU16,
+    /// The ports of UDP sockets that are open. A port that is free again is given out again, as systems may do.
+    pub ports: Arc<Mutex<BTreeSet<u16>>>,
+}
+
+/// A UDP socket whose port is free again once it is closed.
+struct Lent {
+    socket: Box<dyn Datagrams>,
+    ports: Arc<Mutex<BTreeSet<u16>>>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.ports.lock().expect("ours").remove(&self.socket.local().port());
+    }
+}
+
+#[async_trait]
+impl Datagrams for Lent {
+    fn local(&self) -> SocketAddr {
+        self.socket.local()
+    }
+
+    async fn send(&self, to: SocketAddr, datagram: &[u8]) -> Result<(), NetError> {
+        self.socket.send(to, datagram).await
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), NetError> {
+        self.socket.receive(buffer).await
+    }
+
+    fn refused_by(&self) -> Option<SocketAddr> {
+        self.socket.refused_by()
+    }
 }
 
 #[async_trait]
@@ -79,8 +111,14 @@ impl Net for Memory {
     }
 
     async fn udp(&self, _: IpAddr) -> Result<Box<dyn Datagrams>, NetError> {
-        let port = self.ports.fetch_add(1, Ordering::Relaxed);
-        Ok(self.jitsi.datagrams(SocketAddr::from(([192, 0, 2, 50], port))))
+        let port = {
+            let mut open = self.ports.lock().expect("ours");
+            let port = (40_000..50_000).find(|port| !open.contains(port)).expect("a free port");
+            open.insert(port);
+            port
+        };
+        let socket = self.jitsi.datagrams(SocketAddr::from(([192, 0, 2, 50], port)));
+        Ok(Box::new(Lent { socket, ports: Arc::clone(&self.ports) }))
     }
 }
 
@@ -143,7 +181,7 @@ impl Datagrams for Udp {
 pub(super) async fn prove_in_memory(setup: Setup, ask: &Ask) -> (Proof, Jitsi) {
     let (tls, trust) = tls();
     let jitsi = Jitsi::new(setup);
-    let net = Memory { jitsi: jitsi.clone(), tls, ports: AtomicU16::new(40_000) };
+    let net = Memory { jitsi: jitsi.clone(), tls, ports: Arc::default() };
     let stop = CancellationToken::new();
     let proof = prove(&wire(&net, &trust, &clock()), ask, &stop, |_| {}).await;
     let census = jitsi.census();

@@ -39,6 +39,7 @@ async fn each_story_has_its_finding_and_its_exit_code() {
         (Story::AuthRequired, 9, Some(LoginRequired)),
         (Story::TokenRejected, 9, Some(TokenRequired)),
         (Story::RoomLimit, 8, Some(RoomFull)),
+        (Story::ChannelRefused, 8, Some(ChannelRefused)),
     ] {
         let ran = probe(Stage::of(story), URL, &[], None).await;
         let found = probed(&ran).finding.as_ref();
@@ -58,7 +59,7 @@ async fn levels_in_words_and_in_json() {
     let json = serde_json::to_value(probed(&ran)).expect("JSON");
     let levels: Vec<&str> =
         json["levels"].as_array().expect("levels").iter().filter_map(|l| l["result"].as_str()).collect();
-    assert_eq!(levels, ["shown"; 4]);
+    assert_eq!(levels, ["shown"; 5]);
     assert!(json["proof"]["flows"][0]["transit_median"].as_f64().is_some_and(|s| s < 0.5), "{json}");
     let ran = probe(Stage::of(Story::UdpBlocked), URL, &[], None).await;
     insta::assert_snapshot!("probe-udp-blocked", plain(&ran.said));
@@ -68,7 +69,7 @@ async fn levels_in_words_and_in_json() {
 async fn a_token_lets_in_and_is_never_shown() {
     let right = "a-token-that-nobody-has";
     let wrong = "eyJhbGciOiJub25lIn0.c2VjcmV0.hunter2hunter2";
-    for (token, code, finding) in [(right, 0, None), (wrong, 8, Some(Code::TokenRejected))] {
+    for (token, code, finding) in [(right, 0, None), (wrong, 9, Some(Code::TokenRejected))] {
         let ran = probe(Stage::of(Story::TokenRejected), URL, &[("MEETCTL_PROBE_TOKEN", token)], None).await;
         let found = probed(&ran).finding.as_ref().map(|told| told.finding.code);
         assert_eq!((ran.code(), found), (code, finding));

@@ -1,16 +1,21 @@
 //! The bridge: one UDP port, behind it the endpoints.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use sha1::Sha1;
 use str0m::IceCreds;
 use str0m::ice::{StunMessage, StunMessageBuilder};
+use str0m::rtp::RtpPacket;
 use tokio::time::Instant;
 
 use super::endpoint::{Answer, Endpoint, Given};
+use super::focus::NOTICING;
+use super::setup::{Cut, Faults};
 use super::state::{State, Timer};
 
 /// The endpoints, and which address belongs to which of them.
@@ -19,12 +24,27 @@ pub(super) struct Bridge {
     pub(super) endpoints: BTreeMap<u64, Endpoint>,
     /// An address stays with the first endpoint it has talked to.
     pinned: BTreeMap<SocketAddr, u64>,
-    media_seen: bool,
+    /// When the first packet of all came.
+    media_seen: Option<Instant>,
+    /// When the first participant came.
+    started: Option<Instant>,
+    dead: bool,
+    /// When the first endpoint is due, if that is known. Everybody who waits asks for it, at every event.
+    earliest: Cell<Option<Instant>>,
+    known: Cell<bool>,
 }
 
 impl Bridge {
+    /// Whether UDP does not get through now.
+    pub(super) fn is_cut(&self, cut: Cut, now: Instant) -> bool {
+        self.media_seen.is_some_and(|seen| (seen + cut.after..seen + cut.after + cut.lasts).contains(&now))
+    }
+
     pub(super) fn next_event(&self) -> Option<Instant> {
-        self.endpoints.values().filter_map(|e| e.next).min()
+        if !self.known.replace(true) {
+            self.earliest.set(self.endpoints.values().filter_map(|e| e.next).min());
+        }
+        self.earliest.get()
     }
 
     fn find(&self, room: &str, id: &str) -> Option<u64> {
@@ -39,6 +59,8 @@ impl State {
         let endpoint = Endpoint::allocate(nick, room, credentials, &self.setup, now);
         let key = self.number();
         self.bridge.endpoints.insert(key, endpoint);
+        self.bridge.started.get_or_insert(now);
+        self.bridge.known.set(false);
         key
     }
 
@@ -50,6 +72,7 @@ impl State {
     pub(super) fn expire(&mut self, room: &str, nick: &str) {
         while let Some(key) = self.bridge.find(room, nick) {
             self.bridge.endpoints.remove(&key);
+            self.bridge.known.set(false);
             self.bridge.pinned.retain(|_, pinned| *pinned != key);
         }
     }
@@ -72,6 +95,9 @@ impl State {
 
     /// A datagram arrives. From an unknown source only a check with a known ufrag counts; the rest gets no answer.
     pub(super) fn bridge_receives(&mut self, from: SocketAddr, at: SocketAddr, datagram: &[u8], now: Instant) {
+        if self.bridge.dead {
+            return;
+        }
         for _ in 0..self.setup.faults.flood {
             self.answer(at, from, vec![0x40; 64], now);
         }
@@ -91,7 +117,7 @@ impl State {
         } else {
             let pwd = if wrong_password { "another-password-entirely" } else { &endpoint.pwd };
             let answer = check_answer(datagram, pwd, from);
-            Given { datagrams: answer.into_iter().map(|a| (from, a)).collect(), packets: Vec::new() }
+            Given { datagrams: answer.into_iter().map(|a| (from, a)).collect(), ..Given::default() }
         };
         self.give(key, Some(given), now);
     }
@@ -103,7 +129,8 @@ impl State {
     }
 
     /// Sends what an endpoint gives out, and forwards its packets.
-    fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
+    pub(super) fn give(&mut self, key: u64, given: Option<Given>, now: Instant) {
+        self.bridge.known.set(false);
         let Some(given) = given else { return };
         let door = self.bridge.endpoints.get(&key).map(|e| e.door);
         for (to, datagram) in given.datagrams {
@@ -111,25 +138,76 @@ impl State {
                 self.answer(door, to, datagram, now);
             }
         }
+        for heard in given.heard {
+            self.channel_heard(key, heard, now);
+        }
         for packet in given.packets {
             self.media_seen(now);
+            let loud = self.is_loud(key);
             let Some(sender) = self.bridge.endpoints.get_mut(&key) else { continue };
-            if !sender.lets_through(&packet) || self.setup.faults.forwarding_off {
+            if !sender.lets_through(&packet) || self.setup.faults.forwarding_off || !loud {
                 continue;
             }
-            let room = sender.room.clone();
-            let others = self.bridge.endpoints.iter().filter(|(k, e)| **k != key && e.room == room && e.connected);
-            for other in others.map(|(k, _)| *k).collect::<Vec<_>>() {
-                let given = self.bridge.endpoints.get_mut(&other).map(|e| e.forward(&packet, now));
-                self.give(other, given, now);
+            match self.held_back(key, now) {
+                Some(Duration::ZERO) => self.forward(key, &packet, now),
+                Some(late) => self.later(now + late, Timer::Forward { sender: key, packet: Box::new(packet) }),
+                None => {}
             }
         }
     }
 
-    fn media_seen(&mut self, now: Instant) {
-        if self.setup.faults.restarts > 0 && !std::mem::replace(&mut self.bridge.media_seen, true) {
-            self.later(now + self.setup.faults.restart_after, Timer::BridgeRestarts);
+    /// Sends a packet on to everybody else in the room.
+    pub(super) fn forward(&mut self, sender: u64, packet: &RtpPacket, now: Instant) {
+        let of = self.bridge.endpoints.get(&sender).map(|e| (e.room.clone(), e.is_video(packet)));
+        let Some((room, is_video)) = of else { return };
+        let others = self.bridge.endpoints.iter().filter(|(k, e)| **k != sender && e.room == room && e.connected);
+        // Nobody is sent video that nobody has asked for.
+        let others = others.filter(|(_, e)| e.wants_video || !is_video);
+        for other in others.map(|(k, _)| *k).collect::<Vec<_>>() {
+            let given = self.bridge.endpoints.get_mut(&other).map(|e| e.forward(packet, now));
+            self.give(other, given, now);
         }
+    }
+
+    /// How long a bridge that is not warm yet keeps a packet; `None`: it is lost.
+    fn held_back(&mut self, sender: u64, now: Instant) -> Option<Duration> {
+        let Faults { cold, late, .. } = self.setup.faults;
+        if self.bridge.started.is_some_and(|started| now < started + cold) {
+            return None;
+        }
+        let heard = *self.bridge.endpoints.get_mut(&sender)?.heard.get_or_insert(now);
+        match (heard + late).saturating_duration_since(now) {
+            wait if wait > late / 2 => None,
+            wait => Some(wait),
+        }
+    }
+
+    /// Whether a bridge that forwards the loudest only would choose this one.
+    fn is_loud(&self, key: u64) -> bool {
+        let Some(most) = self.setup.faults.loudest else { return true };
+        let room = self.bridge.endpoints.get(&key).map(|e| &e.room);
+        self.bridge.endpoints.iter().filter(|(_, e)| Some(&e.room) == room).take(most).any(|(k, _)| *k == key)
+    }
+
+    fn media_seen(&mut self, now: Instant) {
+        if self.bridge.media_seen.is_some() {
+            return;
+        }
+        self.bridge.media_seen = Some(now);
+        let faults = &self.setup.faults;
+        let restart = (faults.restarts > 0).then_some((faults.restart_after, Timer::BridgeRestarts));
+        let moves = faults.moves.map(|(after, _)| (after, Timer::Moves));
+        let dies = faults.bridge_dies.map(|after| (after, Timer::BridgeDies));
+        for (after, timer) in [restart, moves, dies].into_iter().flatten() {
+            self.later(now + after, timer);
+        }
+    }
+
+    /// The bridge is gone; the focus notices, and has no other.
+    pub(super) fn bridge_dies(&mut self, now: Instant) {
+        self.bridge = Bridge { dead: true, ..Bridge::default() };
+        self.setup.faults.no_bridge = true;
+        self.later(now + NOTICING, Timer::BridgeMissed);
     }
 
     /// The bridge forgets everybody; the focus notices and invites anew.

@@ -1,6 +1,7 @@
 //! A participant's UDP socket in memory.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -11,12 +12,13 @@ use crate::world::{Datagrams, NetError};
 pub(super) struct Socket {
     jitsi: Jitsi,
     local: SocketAddr,
+    refused_by: Mutex<Option<SocketAddr>>,
 }
 
 impl Socket {
     pub(super) fn open(jitsi: Jitsi, local: SocketAddr) -> Self {
         jitsi.with(|state, _| state.sockets.insert(local, Inbox::default()));
-        Self { jitsi, local }
+        Self { jitsi, local, refused_by: Mutex::default() }
     }
 }
 
@@ -43,8 +45,8 @@ impl Datagrams for Socket {
             .jitsi
             .until(|state, _| {
                 let inbox = state.sockets.get_mut(&local)?;
-                if inbox.refusals > 0 {
-                    inbox.refusals -= 1;
+                if let Some(by) = inbox.refusals.pop_front() {
+                    *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(by);
                     return Some(Err(NetError::Refused));
                 }
                 inbox.datagrams.pop_front().map(Ok)
@@ -53,5 +55,9 @@ impl Datagrams for Socket {
         let length = datagram.len().min(buffer.len());
         buffer[..length].copy_from_slice(&datagram[..length]);
         Ok((length, from))
+    }
+
+    fn refused_by(&self) -> Option<SocketAddr> {
+        *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use str0m::channel::ChannelId;
 use str0m::config::{DtlsVersion, Fingerprint};
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
@@ -28,6 +29,7 @@ pub(super) struct Answer {
     /// The client begins the DTLS handshake.
     pub(super) client_active: bool,
     pub(super) ssrc: u32,
+    pub(super) video: Option<u32>,
 }
 
 /// An endpoint on the bridge.
@@ -39,12 +41,17 @@ pub(super) struct Endpoint {
     pub(super) fingerprint: String,
     pub(super) accepted: Option<Answer>,
     pub(super) connected: bool,
+    /// It has asked for video.
+    pub(super) wants_video: bool,
     pub(super) next: Option<Instant>,
     /// The address where the client talks to us, for the way back.
     pub(super) door: SocketAddr,
+    /// When its first packet was to be forwarded.
+    pub(super) heard: Option<Instant>,
     rtc: Rtc,
     inside: SocketAddr,
     payload_type: Pt,
+    vp8: Pt,
     refused: bool,
     silent: u32,
     sources: u32,
@@ -55,6 +62,13 @@ pub(super) struct Endpoint {
 pub(super) struct Given {
     pub(super) datagrams: Vec<(SocketAddr, Vec<u8>)>,
     pub(super) packets: Vec<RtpPacket>,
+    pub(super) heard: Vec<Heard>,
+}
+
+/// What happens on a data channel.
+pub(super) enum Heard {
+    Opened(ChannelId),
+    Said(ChannelId, String),
 }
 
 fn mid() -> Mid {
@@ -63,7 +77,7 @@ fn mid() -> Mid {
 
 impl Endpoint {
     pub(super) fn allocate(id: &str, room: &str, credentials: IceCreds, setup: &Setup, now: Instant) -> Self {
-        let payload_type = Pt::from(setup.opus);
+        let (payload_type, vp8) = (Pt::from(setup.opus), Pt::from(setup.vp8));
         let mut extensions = ExtensionMap::empty();
         extensions.set(setup.level_id, Extension::AudioLevel);
         let mut config = Rtc::builder()
@@ -75,6 +89,8 @@ impl Endpoint {
             .set_rtcp_report_interval_audio(Duration::from_millis(500));
         let (clock, opus) = (Frequency::FORTY_EIGHT_KHZ, FormatParams::default());
         config.codec_config().add_config(payload_type, None, Codec::Opus, clock, Some(2), opus);
+        let format = FormatParams::default();
+        config.codec_config().add_config(vp8, None, Codec::Vp8, Frequency::NINETY_KHZ, None, format);
         let mut rtc = config.build(now.into_std());
         if let Ok(host) = Candidate::host(setup.inside, "udp") {
             rtc.add_local_candidate(host);
@@ -92,11 +108,14 @@ impl Endpoint {
             fingerprint,
             accepted: None,
             connected: false,
+            wants_video: false,
             next: None,
             door: setup.inside,
+            heard: None,
             rtc,
             inside: setup.inside,
             payload_type,
+            vp8,
             refused: false,
             silent: 0,
             sources: 0,
@@ -113,6 +132,12 @@ impl Endpoint {
         // A handshake that cannot begin is seen as one that does not end.
         let _ = direct.start_dtls(!answer.client_active);
         direct.expect_stream_rx(Ssrc::from(answer.ssrc), None, mid(), None);
+        if let Some(ssrc) = answer.video {
+            let mid: Mid = "video".into();
+            direct.declare_media(mid, MediaKind::Video);
+            direct.expect_stream_rx(Ssrc::from(ssrc), None, mid, None);
+        }
+        direct.start_sctp(false);
         self.accepted = Some(answer);
         self.time(now)
     }
@@ -130,7 +155,7 @@ impl Endpoint {
             let passive = self.accepted.as_ref().is_some_and(|a| a.client_active);
             if passive && hello::is_refused(datagram) {
                 self.refused = true;
-                return Given { datagrams: vec![(from, hello::alert())], packets: Vec::new() };
+                return Given { datagrams: vec![(from, hello::alert())], ..Given::default() };
             }
         }
         let Ok(receive) = Receive::new(Protocol::Udp, from, self.inside, datagram) else { return Given::default() };
@@ -142,8 +167,9 @@ impl Endpoint {
     pub(super) fn forward(&mut self, packet: &RtpPacket, now: Instant) -> Given {
         let ssrc = packet.header.ssrc;
         let values: ExtensionValues = packet.header.ext_vals.clone();
+        let is_video = self.is_video(packet);
         let write = RtpWrite::new(
-            self.payload_type,
+            packet.header.payload_type,
             packet.seq_no,
             packet.header.timestamp,
             now.into_std(),
@@ -154,21 +180,43 @@ impl Endpoint {
             // A media of its own for each source: str0m polls one stream for each.
             self.sources += 1;
             let mid: Mid = format!("s{}", self.sources).as_str().into();
-            direct.declare_media(mid, MediaKind::Audio);
+            direct.declare_media(mid, if is_video { MediaKind::Video } else { MediaKind::Audio });
             direct.declare_stream_tx(ssrc, None, mid, None);
         }
         if let Some(stream) = direct.stream_tx(&ssrc) {
-            stream.write_rtp(write.ext_vals(values));
+            stream.write_rtp(write.ext_vals(values).marker(packet.header.marker));
         }
         self.drain(true, now)
     }
 
     /// Whether the bridge would send this packet on at all.
     pub(super) fn lets_through(&mut self, packet: &RtpPacket) -> bool {
-        let announced = self.accepted.as_ref().is_some_and(|a| a.ssrc == *packet.header.ssrc);
+        let (ssrc, is_video) = (*packet.header.ssrc, self.is_video(packet));
+        if is_video {
+            return self.accepted.as_ref().is_some_and(|a| a.video == Some(ssrc));
+        }
+        let announced = self.accepted.as_ref().is_some_and(|a| a.ssrc == ssrc);
         let silence = packet.header.ext_vals.audio_level.is_some_and(|level| level <= -127);
         self.silent = if silence { self.silent + 1 } else { 0 };
         announced && packet.header.payload_type == self.payload_type && self.silent <= SILENT_PACKETS
+    }
+
+    pub(super) fn is_video(&self, packet: &RtpPacket) -> bool {
+        packet.header.payload_type == self.vp8
+    }
+
+    /// Says something on a data channel.
+    pub(super) fn tell(&mut self, channel: ChannelId, text: &str, now: Instant) -> Given {
+        if let Some(mut channel) = self.rtc.channel(channel) {
+            // What does not fit is not said; the client will miss it.
+            let _ = channel.write(false, text.as_bytes());
+        }
+        self.drain(true, now)
+    }
+
+    pub(super) fn close_channel(&mut self, channel: ChannelId, now: Instant) -> Given {
+        self.rtc.direct_api().close_data_channel(channel);
+        self.drain(true, now)
     }
 
     fn drain(&mut self, alive: bool, now: Instant) -> Given {
@@ -196,6 +244,10 @@ impl Endpoint {
                 Output::Transmit(packet) => given.datagrams.push((packet.destination, packet.contents.to_vec())),
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::RtpPacket(packet)) => given.packets.push(packet),
+                Output::Event(Event::ChannelOpen(id, _)) => given.heard.push(Heard::Opened(id)),
+                Output::Event(Event::ChannelData(data)) => {
+                    given.heard.push(Heard::Said(data.id, String::from_utf8_lossy(&data.data).into_owned()));
+                }
                 Output::Event(_) => {}
             }
         }
@@ -223,7 +275,8 @@ mod tests {
         let ours = direct.local_ice_credentials();
         let fingerprint = direct.local_dtls_fingerprint().to_string().replace("sha-256 ", "");
         client.add_remote_candidate(Candidate::host(inside, "udp").expect("a candidate"));
-        let answer = Answer { ufrag: ours.ufrag, pwd: ours.pass, fingerprint, client_active: true, ssrc: 1 };
+        let answer =
+            Answer { ufrag: ours.ufrag, pwd: ours.pass, fingerprint, client_active: true, ssrc: 1, video: None };
         let mut given = endpoint.accept(answer, now);
         for _ in 0..400 {
             now += Duration::from_millis(10);

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::prosody::escaped;
 use super::room::{Asked, Room};
+use super::setup::Move;
 use super::state::{SessionId, State, Timer};
 
 const FOCUS: &str = "http://jitsi.org/protocol/focus";
@@ -20,7 +21,7 @@ const ALLOCATING: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(15);
 const LONELINESS: Duration = Duration::from_secs(20);
 /// From a bridge's death until the focus has noticed and found it again.
-const NOTICING: Duration = Duration::from_secs(2);
+pub(super) const NOTICING: Duration = Duration::from_secs(2);
 
 impl State {
     pub(super) fn conference_request(&mut self, id: SessionId, iq: Node<'_, '_>, now: Instant) {
@@ -36,9 +37,13 @@ impl State {
         }
         let conference = iq.children().find(|c| c.has_tag_name((FOCUS, "conference")));
         let room = conference.and_then(|c| c.attribute("room")).and_then(|r| r.split_once('@'));
-        let Some((name, _)) = room.filter(|(_, domain)| *domain == self.setup.muc()) else {
+        let Some((name, domain)) = room else {
             return self.refuse_iq(id, iq, "bad-request", "", "");
         };
+        if domain != faults.focus_rooms.map_or_else(|| self.setup.muc(), str::to_owned) {
+            // It waits for its own join of a room where it never gets in.
+            return;
+        }
         if conference.and_then(|c| c.attribute("machine-uid")).is_none() {
             return self.refuse_iq(id, iq, "not-acceptable", "", "<session-invalid xmlns='http://jitsi.org/jitmeet'/>");
         }
@@ -83,11 +88,12 @@ impl State {
     /// Somebody has come in.
     pub(super) fn focus_meets(&mut self, room: &str, nick: &str, now: Instant) {
         let Some(place) = self.rooms.get_mut(room) else { return };
-        let hashes = place.known_hashes.clone();
-        let Some(occupant) = place.occupant(nick) else { return };
-        let caps = occupant.caps.clone();
-        if caps.as_ref().is_some_and(|caps| hashes.contains(caps)) {
-            occupant.features = Some(vec!["urn:xmpp:jingle:apps:rtp:audio".to_owned()]);
+        let Some(caps) = place.occupant(nick).map(|occupant| occupant.caps.clone()) else { return };
+        let known = caps.as_ref().and_then(|caps| place.known_hashes.get(caps).cloned());
+        if known.is_some() {
+            if let Some(occupant) = place.occupant(nick) {
+                occupant.features = known;
+            }
             return self.invite_if_company(room, now);
         }
         let node = caps.map(|c| format!(" node='{}'", escaped(&c))).unwrap_or_default();
@@ -179,6 +185,21 @@ impl State {
         }
     }
 
+    /// The bridge is gone, and there is no other to invite anybody to.
+    pub(super) fn bridge_missed(&mut self) {
+        let names: Vec<String> = self.rooms.keys().cloned().collect();
+        for name in names {
+            let Some(room) = self.rooms.get_mut(&name) else { continue };
+            room.no_bridge = true;
+            let invited: Vec<(String, String)> =
+                room.occupants.iter_mut().filter_map(|o| Some((o.nick.clone(), o.sid.take()?))).collect();
+            for (nick, sid) in invited {
+                self.take_back(&name, &nick, &sid, "success");
+            }
+            self.tell_of_bridge(&name);
+        }
+    }
+
     pub(super) fn invite_everybody_anew(&mut self, now: Instant) {
         let mut again = Vec::new();
         for (name, room) in &mut self.rooms {
@@ -190,6 +211,47 @@ impl State {
         for timer in again {
             self.later(now + NOTICING, timer);
         }
+    }
+
+    /// The load is moved: the first participant of each room comes to another bridge.
+    pub(super) fn move_first(&mut self, now: Instant) {
+        let Some((_, how)) = self.setup.faults.moves else { return };
+        let at = now + self.setup.faults.moving.max(ALLOCATING);
+        let firsts =
+            self.rooms.iter().filter_map(|(name, room)| Some((name.clone(), room.occupants.first()?.nick.clone())));
+        for (room, nick) in firsts.collect::<Vec<_>>() {
+            let Some(occupant) = self.rooms.get_mut(&room).and_then(|r| r.occupant(&nick)) else { continue };
+            let Some(sid) = occupant.sid.clone() else { continue };
+            if how != Move::Replace {
+                occupant.sid = None;
+            }
+            match how {
+                Move::Restart => self.take_back(&room, &nick, &sid, "success"),
+                Move::Marked => {
+                    self.expire(&room, &nick);
+                    let jingle = format!(
+                        "<jingle xmlns='{JINGLE}' action='session-terminate' sid='{sid}'><reason><gone/></reason>\
+                         <bridge-session xmlns='{FOCUS}' restart='true'/></jingle>"
+                    );
+                    self.focus_asks(&room, &nick, "set", &jingle, Asked::Other);
+                }
+                Move::Initiate | Move::Replace => self.expire(&room, &nick),
+            }
+            match how {
+                Move::Replace => self.later(at, Timer::Replace { room, nick }),
+                Move::Restart | Move::Marked | Move::Initiate => self.later(at, Timer::Invite { room, nick }),
+            }
+        }
+    }
+
+    /// The other bridge has allocated: its transport goes out, in the same session.
+    pub(super) fn replace(&mut self, room: &str, nick: &str, now: Instant) {
+        let sid = self.rooms.get_mut(room).and_then(|r| r.occupant(nick)).and_then(|o| o.sid.clone());
+        let Some(sid) = sid else { return };
+        let key = self.allocate(room, nick, now);
+        let jingle = self.bridge.endpoints.get(&key).map(|e| self.offer(e, &sid, &[])).unwrap_or_default();
+        let jingle = jingle.replace("session-initiate", "transport-replace");
+        self.focus_asks(room, nick, "set", &jingle, Asked::Other);
     }
 
     /// The bridge has allocated: the offer goes out.
@@ -236,10 +298,10 @@ impl State {
                     .filter_map(|n| n.attribute("var").map(str::to_owned))
                     .collect();
                 let caps = place.occupant(&nick).and_then(|occupant| {
-                    occupant.features = Some(features);
+                    occupant.features = Some(features.clone());
                     occupant.caps.clone()
                 });
-                place.known_hashes.extend(caps);
+                place.known_hashes.extend(caps.map(|caps| (caps, features)));
                 self.invite_if_company(room, now);
             }
             Some(Asked::Invite(nick)) if failed => {
@@ -259,6 +321,16 @@ impl State {
         }
         match jingle.attribute("action") {
             Some("session-accept") => self.session_accept(id, room, nick, iq, jingle, now),
+            Some("transport-accept") => {
+                let (ssrc, video) = (occupant.ssrc.unwrap_or_default(), occupant.video);
+                match super::offer::transport_answer(jingle, ssrc, video) {
+                    Ok(answer) => {
+                        self.acknowledge(id, iq);
+                        self.bridge_accepts(room, nick, answer, now);
+                    }
+                    Err(why) => self.refuse_iq(id, iq, "bad-request", why, ""),
+                }
+            }
             Some("session-terminate") => {
                 occupant.sid = None;
                 self.expire(room, nick);
@@ -297,16 +369,16 @@ impl State {
         if place.occupants.iter().any(|o| o.nick != nick && o.ssrc == Some(answer.ssrc)) {
             return self.refuse_iq(id, iq, "bad-request", "SSRC is in use", "");
         }
-        let ssrc = answer.ssrc;
+        let (ssrc, video) = (answer.ssrc, answer.video);
         if let Some(occupant) = place.occupant(nick) {
-            occupant.ssrc = Some(ssrc);
+            (occupant.ssrc, occupant.video) = (Some(ssrc), video);
         }
         let accepted = place.occupants.iter().filter(|o| o.nick != nick && o.ssrc.is_some());
         let others: Vec<(String, String)> = accepted.filter_map(|o| Some((o.nick.clone(), o.sid.clone()?))).collect();
         self.acknowledge(id, iq);
         self.bridge_accepts(room, nick, answer, now);
         for (other, sid) in others {
-            let added = super::offer::source_add(&sid, nick, ssrc);
+            let added = super::offer::source_add(&sid, nick, ssrc, video);
             self.focus_asks(room, &other, "set", &added, Asked::Other);
         }
     }

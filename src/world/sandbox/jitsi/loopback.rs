@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::Jitsi;
+use super::offer::DATA_CHANNEL;
 
 /// Datagrams that are taken in before any goes out.
 const AT_ONCE: u32 = 64;
@@ -16,6 +17,21 @@ impl Jitsi {
     /// Serves HTTPS on a listener and the bridge on a UDP socket, until dropped.
     pub async fn serve_loopback(&self, tcp: TcpListener, udp: UdpSocket, tls: Arc<ServerConfig>) {
         tokio::join!(self.serve_web(tcp, tls), self.serve_bridge(udp));
+    }
+
+    /// Serves plain HTTP on a listener, for a proxy in front, until dropped.
+    pub async fn serve_http(&self, tcp: TcpListener) {
+        let mut connections = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                accepted = tcp.accept() => {
+                    if let Ok((stream, _)) = accepted {
+                        connections.push(self.serve(stream));
+                    }
+                }
+                Some(()) = connections.next() => {}
+            }
+        }
     }
 
     async fn serve_web(&self, tcp: TcpListener, tls: Arc<ServerConfig>) {
@@ -64,7 +80,8 @@ impl Jitsi {
     pub fn bridge_offer(&self, room: &str, endpoint: &str, sid: &str) -> String {
         self.with(|state, now| {
             let key = state.allocate(room, endpoint, now);
-            state.bridge.endpoints.get(&key).map(|e| state.offer(e, sid, &[])).unwrap_or_default()
+            let features = [DATA_CHANNEL.to_owned()];
+            state.bridge.endpoints.get(&key).map(|e| state.offer(e, sid, &features)).unwrap_or_default()
         })
     }
 

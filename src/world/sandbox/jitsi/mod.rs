@@ -4,6 +4,7 @@
 //! present time; everything that is to happen later is a timer in it. So it is deterministic on a paused clock.
 
 mod bridge;
+mod channel;
 mod datagrams;
 mod endpoint;
 mod focus;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub use self::setup::{Advertised, Faults, Refusal, Setup, SignIn};
+pub use self::setup::{Advertised, ChannelFault, ChannelOffer, Cut, Faults, Move, Refusal, Setup, SignIn};
 use self::state::State;
 use crate::world::Datagrams;
 

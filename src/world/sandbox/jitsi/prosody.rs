@@ -25,6 +25,9 @@ pub(super) struct Session {
     pub(super) outbox: VecDeque<String>,
     /// The server has ended it.
     pub(super) over: bool,
+    /// When something was last said, by either side.
+    pub(super) active: Instant,
+    bound: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +38,36 @@ enum Stage {
 }
 
 impl State {
-    pub(super) fn open_session(&mut self, token: Option<String>) -> SessionId {
+    pub(super) fn open_session(&mut self, token: Option<String>, now: Instant) -> SessionId {
         let id = self.number();
-        let session = Session { token, stage: Stage::Opened, jid: String::new(), outbox: VecDeque::new(), over: false };
+        let session = Session {
+            token,
+            stage: Stage::Opened,
+            jid: String::new(),
+            outbox: VecDeque::new(),
+            over: false,
+            active: now,
+            bound: None,
+        };
         self.sessions.insert(id, session);
+        self.watch_quiet(id);
         id
+    }
+
+    /// The proxy's own clock for a connection over which nothing goes.
+    pub(super) fn watch_quiet(&mut self, id: SessionId) {
+        let (Some(session), Some(limit)) = (self.sessions.get(&id), self.setup.faults.read_limit) else { return };
+        self.later(session.active + limit, Timer::Quiet(id));
+    }
+
+    /// The proxy's time may be over; when something was said meanwhile, it begins anew.
+    pub(super) fn quiet(&mut self, id: SessionId, now: Instant) {
+        let Some(limit) = self.setup.faults.read_limit else { return };
+        match self.sessions.get(&id).map(|session| session.active + limit <= now) {
+            Some(true) => self.cut(id),
+            Some(false) => self.watch_quiet(id),
+            None => {}
+        }
     }
 
     /// The client's connection is gone, with or without a farewell.
@@ -78,7 +106,8 @@ impl State {
 
     /// A message of a client: exactly one element, or the stream ends.
     pub(super) fn message(&mut self, id: SessionId, text: &str, now: Instant) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.active = now;
         let stage = session.stage;
         if stage == Stage::Opened && text.len() > LIMIT_BEFORE_LOGIN {
             return self.end_stream(id, "policy-violation");
@@ -176,6 +205,7 @@ impl State {
         );
         if let Some(session) = self.sessions.get_mut(&id) {
             session.stage = Stage::Bound;
+            session.bound = Some(now);
             session.jid = jid;
         }
         if let Some(condition) = self.setup.faults.stream_error {
@@ -207,6 +237,7 @@ impl State {
             "iq" if domain == self.setup.focus() => self.conference_request(id, stanza, now),
             "iq" if domain == self.setup.muc() => self.room_iq(id, stanza, now),
             "presence" if domain == self.setup.muc() => self.room_presence(id, stanza, now),
+            "iq" if is_ping(stanza) && (domain.is_empty() || domain == self.setup.domain) => self.pong(id, stanza, now),
             "iq" if matches!(stanza.attribute("type"), Some("get" | "set")) => {
                 let condition = if domain.is_empty() || domain == self.setup.domain {
                     "service-unavailable"
@@ -219,12 +250,25 @@ impl State {
         }
     }
 
+    fn pong(&mut self, id: SessionId, iq: Node<'_, '_>, now: Instant) {
+        let bound = self.sessions.get(&id).and_then(|session| session.bound);
+        let deaf = self.setup.faults.deaf_after.zip(bound).is_some_and(|(after, bound)| now >= bound + after);
+        if !deaf {
+            let (question, from) = (escaped(iq.attribute("id").unwrap_or_default()), self.setup.domain.clone());
+            self.say(id, format!("<iq xmlns='jabber:client' type='result' id='{question}' from='{from}'/>"));
+        }
+    }
+
     pub(super) fn refuse_iq(&mut self, id: SessionId, iq: Node<'_, '_>, condition: &str, text: &str, extra: &str) {
         let from = escaped(iq.attribute("to").unwrap_or_default());
         let question = escaped(iq.attribute("id").unwrap_or_default());
         let error = error(condition, text, extra);
         self.say(id, format!("<iq xmlns='jabber:client' type='error' id='{question}' from='{from}'>{error}</iq>"));
     }
+}
+
+fn is_ping(iq: Node<'_, '_>) -> bool {
+    iq.attribute("type") == Some("get") && iq.children().any(|c| c.has_tag_name(("urn:xmpp:ping", "ping")))
 }
 
 /// The `<error>` of a stanza.

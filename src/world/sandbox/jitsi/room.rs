@@ -19,7 +19,7 @@ pub(super) struct Room {
     pub(super) asked: BTreeMap<String, Asked>,
     pub(super) no_bridge: bool,
     /// Capabilities that are known by their hash.
-    pub(super) known_hashes: Vec<String>,
+    pub(super) known_hashes: BTreeMap<String, Vec<String>>,
 }
 
 pub(super) struct Occupant {
@@ -31,6 +31,8 @@ pub(super) struct Occupant {
     pub(super) features: Option<Vec<String>>,
     pub(super) sid: Option<String>,
     pub(super) ssrc: Option<u32>,
+    /// The SSRC of its camera.
+    pub(super) video: Option<u32>,
 }
 
 /// What an answer to the focus is about.
@@ -112,6 +114,7 @@ impl State {
             features,
             sid: None,
             ssrc: None,
+            video: None,
         });
         let others: Vec<(SessionId, String, String)> = room
             .occupants

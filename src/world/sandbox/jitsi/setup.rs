@@ -8,14 +8,17 @@ use std::time::Duration;
 pub struct Setup {
     /// `XMPP_DOMAIN`; all other names follow from it.
     pub domain: String,
+    /// Host, and port if it is another than 443, of the web container.
+    pub web: String,
     /// The bridge's own address: inside of its network.
     pub inside: SocketAddr,
     /// The addresses from which the network brings datagrams to the bridge.
     pub doors: Vec<SocketAddr>,
     /// What the bridge advertises.
     pub advertised: Vec<Advertised>,
-    /// The payload type of Opus, and the id of the audio level's header extension.
+    /// The payload types of Opus and of VP8, and the id of the audio level's header extension.
     pub opus: u8,
+    pub vp8: u8,
     pub level_id: u8,
     /// How long a datagram is on its way when nothing is wrong; none on real sockets.
     pub way: Duration,
@@ -48,10 +51,12 @@ impl Setup {
     pub fn new(inside: SocketAddr, public: SocketAddr) -> Self {
         Self {
             domain: "meet.jitsi".into(),
+            web: "meet.example.org".into(),
             inside,
             doors: vec![inside, public],
             advertised: vec![Advertised::host(inside), Advertised::public(public)],
             opus: 111,
+            vp8: 100,
             level_id: 1,
             way: Duration::from_millis(9),
             seed: 1,
@@ -92,6 +97,30 @@ impl Refusal {
     }
 }
 
+/// How a focus brings a participant to another bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// A `session-terminate` that says "success", and a new `session-initiate`: jicofo's default.
+    Restart,
+    /// The same, with another reason and the mark that asks to come again.
+    Marked,
+    /// A new `session-initiate` without a word about the old session.
+    Initiate,
+    /// A `transport-replace` in the same session.
+    Replace,
+}
+
+/// A time in which UDP does not get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub after: Duration,
+    pub lasts: Duration,
+    /// Toward the bridge.
+    pub there: bool,
+    /// And back.
+    pub back: bool,
+}
+
 /// How participants sign in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SignIn {
@@ -103,16 +132,47 @@ pub enum SignIn {
     Password,
 }
 
+/// What the bridge offers as its channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelOffer {
+    /// A data channel, to those who can open one.
+    #[default]
+    Sctp,
+    WebSocket,
+    /// Both; the browser has the choice.
+    Both,
+    Nothing,
+}
+
+/// What becomes of a channel that is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelFault {
+    #[default]
+    Works,
+    /// It is closed at once, or not let in.
+    Refuses,
+    /// It is never answered.
+    Silent,
+    /// It answers with something else than the bridge's words.
+    Garbles,
+}
+
 /// What is wrong; the default is nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Faults {
     /// nginx answers 502 for Prosody.
     pub prosody_down: bool,
-    /// nginx answers `/xmpp-websocket` with the app's page.
+    /// `config.js` names no WebSocket, and nginx answers `/xmpp-websocket` with the app's page.
     pub websocket_off: bool,
-    /// A release before August 2026: the bridge offers a WebSocket of its own.
-    pub old_release: bool,
+    /// nginx answers `/xmpp-websocket` with the app's page although `config.js` names it.
+    pub websocket_blocked: bool,
+    pub channel: ChannelOffer,
+    pub channel_fault: ChannelFault,
+    /// The address of the bridge's WebSocket, up to its path, when it is not the page's own.
+    pub channel_at: Option<&'static str>,
+    /// `config.js` lets browsers prefer the bridge's WebSocket.
+    pub prefers_websocket: bool,
     pub sign_in: SignIn,
     /// Local parts are not UUIDs, as stock Prosody gives them.
     pub odd_addresses: bool,
@@ -120,6 +180,10 @@ pub struct Faults {
     pub fragments: bool,
     /// Said instead of the first stream features.
     pub features: Option<String>,
+    /// nginx ends a WebSocket over which nothing has gone either way for so long (`proxy_read_timeout`).
+    pub read_limit: Option<Duration>,
+    /// Prosody does not answer pings from so long after the login on.
+    pub deaf_after: Option<Duration>,
     /// Prosody ends the stream with this condition once the session is bound.
     pub stream_error: Option<&'static str>,
 
@@ -161,6 +225,10 @@ pub struct Faults {
     pub dtls_dropped: bool,
     pub wrong_fingerprint: bool,
     pub forwarding_off: bool,
+    /// The offer has no video, whatever participants can do.
+    pub video_off: bool,
+    /// Up to so many participants the bridge keeps up; each one more costs every packet two milliseconds.
+    pub slow_above: Option<usize>,
     /// The part of the media that gets lost on the way to the bridge.
     pub loss: f64,
     /// Each way, on top of the usual.
@@ -169,6 +237,28 @@ pub struct Faults {
     pub jitter: Duration,
     /// For each datagram that comes in, so many meaningless ones go out.
     pub flood: u32,
+
+    /// The focus moves the first participant to another bridge so long after the first media, in this way.
+    pub moves: Option<(Duration, Move)>,
+    /// How long the focus takes from taking an offer back until the next one.
+    pub moving: Duration,
+    /// UDP ends so long after the first media, in these directions, for so long.
+    pub cut_udp: Option<Cut>,
+    /// The bridge dies so long after the first media, and no other is there.
+    pub bridge_dies: Option<Duration>,
+    /// Nothing is forwarded until so long after the first participant came to the bridge.
+    pub cold: Duration,
+    /// The first packets of each new participant are forwarded at once when so much time is over; the first half of them
+    /// is lost.
+    pub late: Duration,
+    /// Only so many participants of a room are forwarded: those who were announced first.
+    pub loudest: Option<usize>,
+    /// The bridge offers its addresses to every participant in another order.
+    pub shuffled: bool,
+    /// The room domain of the focus, when it is not the one that everybody else uses.
+    pub focus_rooms: Option<&'static str>,
+    /// The address that `config.js` names for the WebSocket, instead of the deployment's own.
+    pub websocket: Option<&'static str>,
 
     /// The bridge forgets everybody so long after the first media, and the focus invites anew. So many times.
     pub restarts: u32,
@@ -202,7 +292,18 @@ impl Faults {
             "websocket-off" => Self { websocket_off: true, ..nothing },
             "room-limit" => Self { room_limit: Some(1), ..nothing },
             "bridge-restarts-midway" => Self { restarts: 1, restart_after: Duration::from_millis(1500), ..nothing },
-            "old-release" => Self { old_release: true, ..nothing },
+            "moved-bridge" => Self { moves: Some((Duration::from_secs(6), Move::Restart)), ..nothing },
+            "udp-cut-midway" => {
+                let (after, lasts) = (Duration::from_secs(6), Duration::from_hours(24));
+                Self { cut_udp: Some(Cut { after, lasts, there: true, back: true }), ..nothing }
+            }
+            "cold-bridge" => Self { cold: Duration::from_secs(13), late: Duration::from_millis(2400), ..nothing },
+            "websocket-elsewhere" => Self { websocket: Some("wss://localhost:8443/xmpp-websocket"), ..nothing },
+            "quiet-websocket" => Self { read_limit: Some(Duration::from_mins(1)), ..nothing },
+            "old-release" => Self { channel: ChannelOffer::WebSocket, ..nothing },
+            "channel-refused" => {
+                Self { channel: ChannelOffer::WebSocket, channel_fault: ChannelFault::Refuses, ..nothing }
+            }
             "private-address-only" | "wrong-advertised-address" => nothing,
             _ => return None,
         })
@@ -211,7 +312,7 @@ impl Faults {
 
 impl Setup {
     /// The stories that are about meetings.
-    pub const STORIES: [&'static str; 16] = [
+    pub const STORIES: [&'static str; 22] = [
         "udp-blocked",
         "udp-one-way",
         "private-address-only",
@@ -228,6 +329,12 @@ impl Setup {
         "websocket-off",
         "room-limit",
         "bridge-restarts-midway",
+        "quiet-websocket",
+        "websocket-elsewhere",
+        "moved-bridge",
+        "udp-cut-midway",
+        "cold-bridge",
+        "channel-refused",
     ];
 
     /// This deployment as the story has it; `None` when there is no such story.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use str0m::rtp::RtpPacket;
 use tokio::time::Instant;
 
 use super::Census;
@@ -41,8 +42,8 @@ pub(super) struct State {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
-    /// ICMP "unreachable" messages.
-    pub(super) refusals: u32,
+    /// ICMP "unreachable" messages, by the address that they are about.
+    pub(super) refusals: VecDeque<SocketAddr>,
 }
 
 /// Something that happens later.
@@ -81,7 +82,22 @@ pub(super) enum Timer {
     },
     BridgeAppears,
     BridgeRestarts,
+    BridgeDies,
+    BridgeMissed,
+    /// The first participant of each room is brought to another bridge.
+    Moves,
+    Replace {
+        room: String,
+        nick: String,
+    },
+    /// A packet that the bridge was slow about.
+    Forward {
+        sender: u64,
+        packet: Box<RtpPacket>,
+    },
     Cut(SessionId),
+    /// Nothing may have been said for too long.
+    Quiet(SessionId),
 }
 
 impl State {
@@ -148,7 +164,13 @@ impl State {
             Timer::Throw { room, nick } => self.throw(&room, &nick, now),
             Timer::BridgeAppears => self.bridge_appears(now),
             Timer::BridgeRestarts => self.bridge_restarts(now),
+            Timer::BridgeDies => self.bridge_dies(now),
+            Timer::BridgeMissed => self.bridge_missed(),
+            Timer::Moves => self.move_first(now),
+            Timer::Replace { room, nick } => self.replace(&room, &nick, now),
+            Timer::Forward { sender, packet } => self.forward(sender, &packet, now),
             Timer::Cut(session) => self.cut(session),
+            Timer::Quiet(session) => self.quiet(session, now),
         }
     }
 
@@ -163,17 +185,18 @@ impl State {
         }
         if faults.port_closed {
             if let Some(inbox) = self.sockets.get_mut(&from) {
-                inbox.refusals += 1;
+                inbox.refusals.push_back(at);
                 self.news = true;
             }
             return;
         }
         let is_media = matches!(datagram.first(), Some(128..=191));
         let lost = is_media && faults.loss > 0.0 && self.chance.random_bool(faults.loss);
-        if faults.blocked_in || lost || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
+        let cut = faults.cut_udp.is_some_and(|cut| cut.there && self.bridge.is_cut(cut, now));
+        if faults.blocked_in || cut || lost || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        match self.way() {
+        match self.way(is_media) {
             Duration::ZERO => self.bridge_receives(from, at, &datagram, now),
             way => self.later(now + way, Timer::Arrive { from, at, datagram }),
         }
@@ -182,20 +205,30 @@ impl State {
     /// The bridge sends a datagram, from the address where it was talked to.
     pub(super) fn answer(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>, now: Instant) {
         let faults = &self.setup.faults;
-        if faults.blocked_out || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
+        let cut = faults.cut_udp.is_some_and(|cut| cut.back && self.bridge.is_cut(cut, now));
+        if faults.blocked_out || cut || (faults.dtls_dropped && hello::is_dtls(&datagram)) {
             return;
         }
-        match self.way() {
+        let is_media = matches!(datagram.first(), Some(128..=191));
+        let slow = if is_media { self.slowness() } else { Duration::ZERO };
+        match self.way(is_media) + slow {
             Duration::ZERO => self.bring(from, to, datagram),
             way => self.later(now + way, Timer::Return { from, to, datagram }),
         }
     }
 
-    /// How long a datagram is on its way.
-    fn way(&mut self) -> Duration {
+    /// How long a datagram is on its way. Media alone jitters: the timers of SCTP hang on chance that is not ours.
+    fn way(&mut self, is_media: bool) -> Duration {
         let (delay, jitter) = (self.setup.faults.delay, self.setup.faults.jitter);
         let delay = if self.real_network { delay } else { delay + self.setup.way };
-        if jitter.is_zero() { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
+        if jitter.is_zero() || !is_media { delay } else { delay + self.chance.random_range(Duration::ZERO..=jitter) }
+    }
+
+    /// How long the bridge takes over a packet when more people are there than it can serve.
+    fn slowness(&self) -> Duration {
+        let limit = self.setup.faults.slow_above.unwrap_or(usize::MAX);
+        let beyond = self.bridge.endpoints.len().saturating_sub(limit);
+        Duration::from_millis(2) * u32::try_from(beyond).unwrap_or(u32::MAX)
     }
 
     fn bring(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {

@@ -13,28 +13,31 @@ use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode, header};
+use hyper::{Method, Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::Jitsi;
+use super::{Jitsi, Setup, channel};
 use crate::world::sandbox::duplex::Driven;
 use crate::world::sandbox::servers::Meeting;
 use crate::world::{Datagrams, Duplex};
 
 const APP: &str = "<!DOCTYPE html><html><head><title>Jitsi Meet</title></head><body></body></html>";
 
-/// An upgrade that was promised, and the query of its URL.
-type Promised = Arc<Mutex<Option<(OnUpgrade, String)>>>;
+/// An upgrade that was promised, and its URL.
+type Promised = Arc<Mutex<Option<(OnUpgrade, Uri)>>>;
 
 #[async_trait]
 impl Meeting for Jitsi {
     async fn websocket(&self, asked: Parts, stream: TokioIo<hyper::upgrade::Upgraded>) {
-        let query = asked.uri.query().unwrap_or_default();
-        Self::websocket(self, Upgraded(Mutex::new(stream)), query).await;
+        self.upgraded(Upgraded(Mutex::new(stream)), &asked.uri).await;
+    }
+
+    fn channel_refusal(&self, uri: &Uri) -> Option<StatusCode> {
+        Self::channel_refusal(self, uri)
     }
 
     fn udp(&self, local: SocketAddr, _toward: IpAddr) -> Option<Box<dyn Datagrams>> {
@@ -55,10 +58,19 @@ impl Jitsi {
             return;
         }
         let taken = promised.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((upgrade, query)) = taken
+        if let Some((upgrade, uri)) = taken
             && let Ok(stream) = upgrade.await
         {
-            self.websocket(Upgraded(Mutex::new(TokioIo::new(stream))), &query).await;
+            self.upgraded(Upgraded(Mutex::new(TokioIo::new(stream))), &uri).await;
+        }
+    }
+
+    /// Serves a WebSocket: Prosody's, or the bridge's own.
+    async fn upgraded(&self, stream: impl Duplex, uri: &Uri) {
+        if channel::is_channel(uri) {
+            self.channel(stream, uri).await;
+        } else {
+            self.websocket(stream, uri.query().unwrap_or_default()).await;
         }
     }
 
@@ -77,31 +89,44 @@ impl Jitsi {
 
     /// What the web container answers to one request.
     fn page(&self, request: Request<Incoming>, promised: &Promised) -> Response<Full<Bytes>> {
-        let (faults, config) = self.with(|state, _| (state.setup.faults.clone(), config_js(&state.setup.domain)));
+        let (faults, config) = self.with(|state, _| (state.setup.faults.clone(), config_js(&state.setup)));
         let html = |text: &str| respond(StatusCode::OK, "text/html", text.to_owned());
         let path = request.uri().path();
         match path {
             "/config.js" => respond(StatusCode::OK, "application/javascript", config),
             "/external_api.js" => respond(StatusCode::OK, "application/javascript", "var JitsiMeetExternalAPI;".into()),
-            "/xmpp-websocket" if faults.websocket_off => html(APP),
+            "/xmpp-websocket" if faults.websocket_off || faults.websocket_blocked => html(APP),
             "/xmpp-websocket" | "/http-bind" if faults.prosody_down => {
                 respond(StatusCode::BAD_GATEWAY, "text/html", "<html><title>502 Bad Gateway</title></html>".into())
             }
             "/http-bind" => html("<html><title>Prosody BOSH endpoint</title></html>"),
             "/xmpp-websocket" => match request.headers().get(header::SEC_WEBSOCKET_KEY).cloned() {
-                Some(key) if request.method() == Method::GET => upgrade(request, &key, promised),
+                Some(key) if request.method() == Method::GET => upgrade(request, &key, promised, Some("xmpp")),
                 _ => html("<html><title>Prosody WebSocket endpoint</title></html>"),
             },
+            _ if channel::is_channel(request.uri()) => {
+                let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
+                match (self.channel_refusal(request.uri()), key) {
+                    (None, Some(key)) => upgrade(request, &key, promised, None),
+                    (refusal, _) => respond(refusal.unwrap_or(StatusCode::BAD_REQUEST), "text/html", String::new()),
+                }
+            }
             _ => html(APP),
         }
     }
 }
 
-fn config_js(domain: &str) -> String {
+fn config_js(setup: &Setup) -> String {
+    let domain = &setup.domain;
+    let own = "'wss://meet.example.org/' + subdir + 'xmpp-websocket'".to_owned();
+    let websocket = setup.faults.websocket.map_or(own, |elsewhere| format!("'{elsewhere}'"));
+    let named = !setup.faults.websocket_off;
+    let websocket = if named { format!("config.websocket = {websocket};\n") } else { String::new() };
+    let prefer_sctp = !setup.faults.prefers_websocket;
     format!(
         "var subdomain = '';\nvar subdir = '';\nvar config = {{}};\nconfig.hosts = {{}};\n\
          config.hosts.domain = '{domain}';\nconfig.hosts.muc = 'muc.' + subdomain + '{domain}';\n\
-         config.websocket = 'wss://meet.example.org/' + subdir + 'xmpp-websocket';\n"
+         {websocket}config.bridgeChannel = {{\n    preferSctp: {prefer_sctp}\n}};\n"
     )
 }
 
@@ -114,20 +139,28 @@ fn respond(status: StatusCode, kind: &str, text: String) -> Response<Full<Bytes>
     response
 }
 
-fn upgrade(mut request: Request<Incoming>, key: &header::HeaderValue, promised: &Promised) -> Response<Full<Bytes>> {
-    let speaks_xmpp = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL).is_some_and(|p| p == "xmpp");
-    if !speaks_xmpp {
+/// `protocol`: the sub-protocol without which nobody is let in.
+fn upgrade(
+    mut request: Request<Incoming>,
+    key: &header::HeaderValue,
+    promised: &Promised,
+    protocol: Option<&'static str>,
+) -> Response<Full<Bytes>> {
+    let offered = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+    if protocol.is_some_and(|protocol| offered.is_none_or(|p| p != protocol)) {
         return respond(StatusCode::NOT_IMPLEMENTED, "text/plain", "xmpp is the only protocol here".into());
     }
-    let query = request.uri().query().unwrap_or_default().to_owned();
+    let uri = request.uri().clone();
     let upgrade = hyper::upgrade::on(&mut request);
-    *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some((upgrade, query));
+    *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some((upgrade, uri));
     let mut response = respond(StatusCode::SWITCHING_PROTOCOLS, "text/plain", String::new());
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_TYPE);
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, header::HeaderValue::from_static("xmpp"));
+    if let Some(protocol) = protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, header::HeaderValue::from_static(protocol));
+    }
     if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }

@@ -38,7 +38,7 @@ impl Jitsi {
         let config = WebSocketConfig::default().max_message_size(Some(LIMIT)).read_buffer_size(8 * 1024);
         let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let token = parameter(query, "token");
-        let session = self.with(|state, _| state.open_session(token));
+        let session = self.with(|state, now| state.open_session(token, now));
         let ending = Ending { jitsi: self, session };
         // A client that has gone needs no more of us.
         let _ = self.converse(&mut socket, session).await;
@@ -50,7 +50,7 @@ impl Jitsi {
         loop {
             tokio::select! {
                 biased;
-                news = self.until(|state, _| look(state, session)) => {
+                news = self.until(|state, now| look(state, session, now)) => {
                     let (messages, over) = match news {
                         News::Say(messages) => (messages, false),
                         News::Over(messages) => (messages, true),
@@ -90,9 +90,12 @@ impl Jitsi {
     }
 }
 
-fn look(state: &mut super::state::State, session: SessionId) -> Option<News> {
+fn look(state: &mut super::state::State, session: SessionId, now: Instant) -> Option<News> {
     let Some(found) = state.sessions.get_mut(&session) else { return Some(News::Over(Vec::new())) };
     let messages: Vec<String> = found.outbox.drain(..).collect();
+    if !messages.is_empty() {
+        found.active = now;
+    }
     match (found.over, messages.is_empty()) {
         (true, _) => Some(News::Over(messages)),
         (false, false) => Some(News::Say(messages)),
