@@ -6,6 +6,8 @@ mod error;
 mod file;
 mod key;
 
+pub(crate) use self::file::survive;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

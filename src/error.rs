@@ -296,6 +296,9 @@ impl From<TerraformError> for Failure {
             E::Interrupted { saved: false } => Self::new(Kind::Interrupted, what)
                 .because("its state may lack what was made last, and may still be locked")
                 .next("run the same command again; it names the lock if there is one"),
+            E::Variables { why, .. } => Self::new(Kind::Configuration, what)
+                .because(why)
+                .next("`terraform.variables` names a file of values, such as platform.tfvars: `meetctl config show --origin` says where it is set"),
             E::Folder { why, .. } => outside(&why, "make that folder usable, or set XDG_DATA_HOME to another one"),
             E::Garbled { why } => outside(&why, "run the same command again; with `-v` it shows what Terraform said"),
             E::Other { detail, .. } => outside(&detail, "mend what it names").next(CONTINUES),

@@ -8,6 +8,7 @@
 //! * `world`: the outside: AWS, the network, and the sandbox that stands in for both.
 //! * `command`: one file per subcommand.
 //! * `config`: defaults, files, environment and flags, each value with its origin.
+//! * `fuzz`: every parser of outside bytes, for the fuzz targets.
 //! * `render`: how the stream of events looks.
 //! * `limit`, `signal`: what ends a command from outside: its time, signals, a closed pipe.
 
@@ -20,6 +21,8 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod limit;
 pub mod outside;
 pub mod probe;

@@ -62,6 +62,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Found>, ConfigError> {
     Ok(found)
 }
 
+/// For the fuzz targets.
+pub(crate) fn survive(text: &str) {
+    let _ = parse(Path::new("meetctl.toml"), text);
+}
+
 struct Place<'a> {
     path: &'a Path,
     text: &'a str,

@@ -318,6 +318,16 @@ fn answer(bytes: &[u8], id: u16, question: &Query) -> Option<Message> {
     ours.then_some(message)
 }
 
+/// What is done with a datagram that claims to be an answer: for the fuzz targets.
+pub(crate) fn survive(bytes: &[u8]) {
+    let Ok(message) = Message::from_vec(bytes) else { return };
+    let Some(question) = message.queries.first() else { return };
+    if let Some(message) = answer(bytes, message.metadata.id, question) {
+        let _ = lead(question.name(), &message);
+        let _ = servers_of(question.name(), &message);
+    }
+}
+
 /// Where an answer leads.
 #[derive(Debug, PartialEq, Eq)]
 enum Lead {

@@ -27,6 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli", &["command", "config", "domain", "error", "render"]),
+    ("fuzz", &["config", "domain", "probe", "world"]),
 ];
 
 #[test]

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use meetctl::domain::changes::{Data, Deed, Recordings, Wanted};
 use meetctl::domain::name::AccountId;
 use meetctl::domain::said::Said;
+use meetctl::error::{Failure, Kind};
 use meetctl::world::terraform::{Program, Settings};
 use meetctl::world::{CloudError, Errand, KeySet, Keys, Terraform, TerraformError};
 use tempfile::TempDir;
@@ -61,6 +62,10 @@ impl Fake {
     }
 
     fn program(&self) -> Program {
+        self.program_with(None)
+    }
+
+    fn program_with(&self, variables: Option<PathBuf>) -> Program {
         let path = format!("{}:/usr/bin:/bin", self.bin().display());
         let environment = [("PATH", path.as_str()), ("HOME", "/nowhere"), ("TF_VAR_power", "x"), ("AWS_PROFILE", "y")];
         let environment: BTreeMap<String, String> = environment.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
@@ -72,7 +77,7 @@ impl Fake {
             data: self.home.path().join("data"),
             cache: self.home.path().join("cache"),
             own: None,
-            variables: None,
+            variables,
             keys: Arc::new(Fixed),
         })
     }
@@ -140,6 +145,21 @@ async fn programs_are_found_and_their_versions_checked() {
 
     let none = Fake::new("something-else", TERRAFORM);
     assert_eq!(plan(&none.program(), DEPLOYED).await.expect_err("missing"), TerraformError::Missing);
+}
+
+/// Terraform would wait for a FIFO, and read a device without end.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a FIFO is made by a program")]
+async fn a_file_with_variables_is_a_file() {
+    let fake = Fake::new("terraform", TERRAFORM);
+    let fifo = fake.bin().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+    assert!(made.success());
+    for odd in [fifo, fake.bin(), "/dev/zero".into(), fake.bin().join("missing.tfvars")] {
+        let error = plan(&fake.program_with(Some(odd.clone())), DEPLOYED).await.expect_err("nothing to read");
+        assert!(matches!(&error, TerraformError::Variables { path, .. } if *path == odd), "{error:?}");
+        assert_eq!(Failure::from(error).kind, Kind::Configuration);
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws_proxy::{Proxy, Rollout, Stage, TargetView, TaskView, now};
-use crate::moto::{Clients, Moto, Seeded, seed};
+use crate::moto::{Clients, Moto, Seeded, TAGS, seed};
 use crate::needs::{Need, test};
 use crate::process::{Result, block_on, ensure, wait_for};
 
@@ -259,7 +259,15 @@ impl Player {
     }
 
     async fn look(&self) -> Result<Wanted> {
-        let seen = self.aws.ecs.describe_services().cluster(&self.it.cluster).services(&self.it.service).send().await?;
+        let seen = self
+            .aws
+            .ecs
+            .describe_services()
+            .cluster(&self.it.cluster)
+            .services(&self.it.service)
+            .include(TAGS)
+            .send()
+            .await?;
         let service = seen.services().first().ok_or("no service")?;
         let deployment = service.deployments().first().and_then(|it| it.id()).ok_or("no deployment")?;
         Ok(Wanted {
@@ -736,7 +744,7 @@ impl Theatre {
 
     fn service(&self) -> Result<ecs::Service> {
         let ecs = &self.aws.ecs;
-        let ask = ecs.describe_services().cluster(&self.it.cluster).services(&self.it.service);
+        let ask = ecs.describe_services().cluster(&self.it.cluster).services(&self.it.service).include(TAGS);
         let seen = self.runtime.block_on(ask.send())?;
         seen.services.and_then(|mut all| all.pop()).ok_or_else(|| "no service".into())
     }

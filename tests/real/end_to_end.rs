@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::aws_proxy::{Answer, When};
 use crate::certificate::Certificate;
 use crate::conductor::Mishap;
-use crate::moto::ACCOUNT;
+use crate::moto::{ACCOUNT, TAGS};
 use crate::needs::test;
 use crate::nginx::{Pages, Site};
 use crate::platform::{ALL, HOST, Platform, Run, ZONE};
@@ -39,7 +39,13 @@ impl Platform {
     fn desired(&self) -> Result<i32> {
         block_on(async {
             let ecs = self.moto.clients().ecs;
-            let seen = ecs.describe_services().cluster(&self.it.cluster).services(&self.it.service).send().await?;
+            let seen = ecs
+                .describe_services()
+                .cluster(&self.it.cluster)
+                .services(&self.it.service)
+                .include(TAGS)
+                .send()
+                .await?;
             Ok(seen.services().first().ok_or("no service")?.desired_count())
         })?
     }
@@ -236,7 +242,7 @@ fn two_at_once() -> Result<()> {
     ensure!(it.desired()? == 1, "desired count {}", it.desired()?);
     block_on(async {
         let (aws, it) = (it.proxy.clients(), &it.it);
-        let ask = aws.ecs.describe_services().cluster(&it.cluster).services(&it.service);
+        let ask = aws.ecs.describe_services().cluster(&it.cluster).services(&it.service).include(TAGS);
         let seen = ask.include(aws_sdk_ecs::types::ServiceField::Tags).send().await?;
         let service = seen.services().first().ok_or("no service")?;
         let deployments: Vec<_> = service.deployments().iter().filter_map(|d| d.id()).collect();

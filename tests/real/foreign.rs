@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::moto::{ACCOUNT, Moto, REGION, Seeded, inside, seed};
+use crate::moto::{ACCOUNT, Moto, REGION, Seeded, TAGS, inside, seed};
 use crate::needs::{Need, test};
 use crate::platform::Run;
 use crate::process::{Result, block_on, ensure};
@@ -105,7 +105,13 @@ impl Account {
     fn at_home(&self) -> Result<Vec<String>> {
         block_on(async {
             let ecs = self.moto.clients().ecs;
-            let seen = ecs.describe_services().cluster(&self.it.cluster).services(&self.it.service).send().await?;
+            let seen = ecs
+                .describe_services()
+                .cluster(&self.it.cluster)
+                .services(&self.it.service)
+                .include(TAGS)
+                .send()
+                .await?;
             let network = seen.services().first().and_then(|it| it.network_configuration());
             let network = network.and_then(|it| it.awsvpc_configuration()).ok_or("no network")?;
             Ok(network.subnets().to_vec())
@@ -168,8 +174,7 @@ fn another_platform() -> Result<()> {
         &it.at_home()?,
         &[("project", "other"), ("environment", "test"), ("managed-by", "terraform")],
     )?;
-    for (name, why) in [("other", "the service of that name is not this platform's"), ("nobody", "no platform nobody")]
-    {
+    for (name, why) in [("other", "service of that name is not this platform's"), ("nobody", "no platform nobody")] {
         let account = format!("--account {ACCOUNT} --platform {name}");
         for line in ["status", "health", "down", "up", "power-down --yes", &format!("destroy --confirm {name}")] {
             let run = it.meetctl(&format!("{line} {account}"))?.exits(8)?.says(why)?.does_not_say("othing to do")?;

@@ -14,6 +14,7 @@
 //! | `UpdateService` `forceNewDeployment` | the one deployment gets a new id and `createdAt` **in place**; its counts stay those of `CreateService`, `rolloutState` stays `COMPLETED`, its reason still names the first id | a second deployment, `IN_PROGRESS`; the older one `ACTIVE` until drained |
 //! | `UpdateService` without it | the id stays | the same |
 //! | `DescribeServices` | `events` is always empty; `deploymentConfiguration` and grace period are not kept; at most 10 is not enforced | 100 newest events |
+//! | `DescribeServices` with `include=TAGS` | whether tags are shown is one switch for all requests that are under way: one without it hides them from another one with it, so every look here asks for them ([`TAGS`]) | each request by itself |
 //! | `RunTask` | needs `memory` on every container and, for `awsvpc`, a VPC with DNS host names (else it crashes with 500); the task is `RUNNING` at once; only the **first** container is listed, as `PENDING`; no `healthStatus` of the task, no times, no `stopCode`; `startedBy` and `group` are kept; no parameter `serviceName` | `PROVISIONING` … `RUNNING` |
 //! | `DescribeTasks` | every look moves the task one state on towards `STOPPED` unless told otherwise (we tell it, see [`Moto::reset`]); unknown tasks are left out silently | unknown tasks in `failures` |
 //! | `ListTasks` | `serviceName` is ignored; without `desiredStatus` stopped tasks are listed too; `startedBy` works | running ones only |
@@ -45,6 +46,8 @@ use crate::http;
 use crate::needs::{Need, find, test};
 use crate::process::{Result, Server, block_on, ensure, free_port, loopback};
 
+/// Asked for in every look at a service, see the table above.
+pub(crate) const TAGS: ecs::ServiceField = ecs::ServiceField::Tags;
 /// The only account that moto has.
 pub(crate) const ACCOUNT: &str = "123456789012";
 pub(crate) const REGION: &str = "us-west-2";
@@ -476,7 +479,7 @@ pub(crate) async fn seed(moto: &Moto, name: &str, domain: &str) -> Result<Seeded
 /// The platform that somebody else has made, found by its names as anybody may look for it.
 pub(crate) async fn found(aws: &Clients, name: &str, domain: &str) -> Result<Seeded> {
     let (cluster, service) = (format!("{name}-cluster"), format!("{name}-service"));
-    let seen = aws.ecs.describe_services().cluster(&cluster).services(&service).send().await?;
+    let seen = aws.ecs.describe_services().cluster(&cluster).services(&service).include(TAGS).send().await?;
     let task = seen.services().first().and_then(|it| it.task_definition()).ok_or("no service")?;
     let definition = aws.ecs.describe_task_definition().task_definition(task).send().await?;
     let family = definition.task_definition().and_then(|it| it.family()).ok_or("no task definition")?.to_owned();

@@ -29,7 +29,7 @@ use crate::aws_proxy::{Proxy, Stage};
 use crate::conductor::{Conductor, Timing};
 use crate::dns::{Dns, ask};
 use crate::http;
-use crate::moto::{ACCOUNT, Clients, configuration as aws_configuration, found, installed, tasks_stay};
+use crate::moto::{ACCOUNT, Clients, TAGS, configuration as aws_configuration, found, installed, tasks_stay};
 use crate::needs::{Need, find, test};
 use crate::nginx::Site;
 use crate::platform::{Jitsi, Run, configuration, port_of};
@@ -178,7 +178,7 @@ impl Account {
         block_on(async {
             let ecs = self.clients().ecs;
             let (cluster, service) = (format!("{NAME}-cluster"), format!("{NAME}-service"));
-            let seen = ecs.describe_services().cluster(cluster).services(service).send().await?;
+            let seen = ecs.describe_services().cluster(cluster).services(service).include(TAGS).send().await?;
             Ok(seen.services().first().ok_or("no service")?.desired_count())
         })?
     }

@@ -47,6 +47,9 @@ pub enum TerraformError {
     Interrupted { saved: bool },
     #[error("its working folder {} could not be used", path.display())]
     Folder { path: PathBuf, why: String },
+    /// `[terraform] variables` is nothing that can be read.
+    #[error("the file with variables, {}, could not be read", path.display())]
+    Variables { path: PathBuf, why: String },
     #[error("it said something that makes no sense")]
     Garbled { why: String },
     #[error(transparent)]

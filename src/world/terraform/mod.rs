@@ -26,9 +26,26 @@ use super::{Errand, Keys, Outputs, Planned, Terraform};
 use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::said::Said;
+use crate::files;
+
+/// What is done with one line of Terraform's output: for the fuzz targets.
+pub(crate) fn survive_line(text: &str) {
+    if let Some(lines::Line::Told(diagnostic)) = lines::line(text) {
+        let _ = error::trouble(&[diagnostic], text, "bucket");
+    }
+    let _ = (lines::version(text), lines::managed(text));
+}
+
+/// What is done with a plan, or another whole document.
+pub(crate) fn survive_plan(text: &str) {
+    let _ = (lines::changes(text), lines::outputs(text));
+}
 
 /// The first release with write-only arguments; `OpenTofu` has them since the same number.
 const MINIMUM: Version = Version { major: 1, minor: 11 };
+
+/// Nobody writes more values by hand.
+const LARGEST_VARIABLES: u64 = 1024 * 1024;
 
 /// What must be known to run the program.
 pub struct Settings {
@@ -156,6 +173,7 @@ impl Program {
 
     /// Unpacks the modules, finds the program, and prepares a module once.
     async fn ready(&self, module: Module, errand: &Errand<'_>) -> Result<Ready, TerraformError> {
+        self.check_variables()?;
         let root = self.folder.root();
         let at = |e: io::Error| unusable(root, &e);
         fs::create_dir_all(&self.settings.cache).map_err(|e| unusable(&self.settings.cache, &e))?;
@@ -209,6 +227,13 @@ impl Program {
             .await?;
         self.judge(&ended, &told, errand.account)?;
         Ok(ended)
+    }
+
+    /// Terraform would wait for a FIFO, and read a device without end.
+    fn check_variables(&self) -> Result<(), TerraformError> {
+        let Some(path) = &self.settings.variables else { return Ok(()) };
+        let unreadable = |why: String| TerraformError::Variables { path: path.clone(), why };
+        files::read(path, LARGEST_VARIABLES).map(drop).map_err(|error| unreadable(error.to_string()))
     }
 
     /// The values that meetctl gives to a module's variables.
