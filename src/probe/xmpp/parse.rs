@@ -384,7 +384,7 @@ mod tests {
         ] {
             let (read, took) = timed(&message);
             assert_eq!(read, Err(wanted), "{}", &message[..60]);
-            assert!(took < Duration::from_millis(500), "{took:?} for {}", &message[..60]);
+            assert!(took < Duration::from_secs(3), "{took:?} for {}", &message[..60]);
         }
     }
 
@@ -398,7 +398,7 @@ mod tests {
             full("<a ", |_| " ".into(), "/>"),
         ] {
             let (read, took) = timed(&message);
-            assert!(read.is_ok() && took < Duration::from_millis(500), "{took:?} for {}", &message[..60]);
+            assert!(read.is_ok() && took < Duration::from_secs(3), "{took:?} for {}", &message[..60]);
         }
     }
 
