@@ -259,16 +259,7 @@ impl Player {
     }
 
     async fn look(&self) -> Result<Wanted> {
-        let seen = self
-            .aws
-            .ecs
-            .describe_services()
-            .cluster(&self.it.cluster)
-            .services(&self.it.service)
-            .include(TAGS)
-            .send()
-            .await?;
-        let service = seen.services().first().ok_or("no service")?;
+        let service = self.aws.service(&self.it.cluster, &self.it.service).await?;
         let deployment = service.deployments().first().and_then(|it| it.id()).ok_or("no deployment")?;
         Ok(Wanted {
             desired: service.desired_count(),

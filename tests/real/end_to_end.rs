@@ -37,17 +37,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 impl Platform {
     /// The desired count, as moto has it: no proxy, no meetctl.
     fn desired(&self) -> Result<i32> {
-        block_on(async {
-            let ecs = self.moto.clients().ecs;
-            let seen = ecs
-                .describe_services()
-                .cluster(&self.it.cluster)
-                .services(&self.it.service)
-                .include(TAGS)
-                .send()
-                .await?;
-            Ok(seen.services().first().ok_or("no service")?.desired_count())
-        })?
+        block_on(async { Ok(self.moto.clients().service(&self.it.cluster, &self.it.service).await?.desired_count()) })?
     }
 
     /// The verdict on each condition, by its name.

@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::moto::{ACCOUNT, Moto, REGION, Seeded, TAGS, inside, seed};
+use crate::moto::{ACCOUNT, Moto, REGION, Seeded, inside, seed};
 use crate::needs::{Need, test};
 use crate::platform::Run;
 use crate::process::{Result, block_on, ensure};
@@ -104,16 +104,9 @@ impl Account {
     /// The subnets of the platform's own service.
     fn at_home(&self) -> Result<Vec<String>> {
         block_on(async {
-            let ecs = self.moto.clients().ecs;
-            let seen = ecs
-                .describe_services()
-                .cluster(&self.it.cluster)
-                .services(&self.it.service)
-                .include(TAGS)
-                .send()
-                .await?;
-            let network = seen.services().first().and_then(|it| it.network_configuration());
-            let network = network.and_then(|it| it.awsvpc_configuration()).ok_or("no network")?;
+            let service = self.moto.clients().service(&self.it.cluster, &self.it.service).await?;
+            let network =
+                service.network_configuration().and_then(|it| it.awsvpc_configuration()).ok_or("no network")?;
             Ok(network.subnets().to_vec())
         })?
     }

@@ -248,6 +248,14 @@ pub(crate) struct Clients {
     pub(crate) sts: aws_sdk_sts::Client,
 }
 
+impl Clients {
+    /// A service as moto has it, always with its tags: see [`TAGS`].
+    pub(crate) async fn service(&self, cluster: &str, service: &str) -> Result<ecs::Service> {
+        let seen = self.ecs.describe_services().cluster(cluster).services(service).include(TAGS).send().await?;
+        seen.services.unwrap_or_default().pop().ok_or_else(|| "no service".into())
+    }
+}
+
 /// An SDK configuration for what answers at an address in AWS's place.
 pub(crate) fn configuration(address: SocketAddr) -> aws_config::SdkConfig {
     aws_config::SdkConfig::builder()
