@@ -31,11 +31,8 @@ const HOST: &str = "meet.example.org";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Short enough that a test may wait for it, long enough for two busy cores.
-const LIMITS: Limits = Limits {
-    connect: Duration::from_millis(500),
-    whole: Duration::from_secs(3),
-    query: Duration::from_millis(200),
-};
+const LIMITS: Limits =
+    Limits { connect: Duration::from_millis(500), whole: Duration::from_secs(3), query: Duration::from_millis(200) };
 
 fn sight() -> Sight {
     Sight { limits: LIMITS, ..Sight::of(site()) }
