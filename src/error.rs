@@ -8,6 +8,7 @@ use crate::domain::level::Goal;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
 use crate::domain::text::list;
+use crate::world::terraform::{CONTINUES, Ends};
 use crate::world::{CloudError, CloudErrorKind, TerraformError};
 
 /// How a job that was done ended.
@@ -150,7 +151,15 @@ impl Failure {
 impl From<Blindness> for Kind {
     fn from(because: Blindness) -> Self {
         match because {
-            Blindness::SignIn | Blindness::Denied => Self::NoAccess,
+            // A program that is not installed is a matter of settings.
+            Blindness::HelperMissing => Self::Configuration,
+            Blindness::SignIn
+            | Blindness::NoCredentials
+            | Blindness::SsoEnded
+            | Blindness::ClockWrong
+            | Blindness::HelperFailed
+            | Blindness::MfaWanted
+            | Blindness::Denied => Self::NoAccess,
             Blindness::Throttled | Blindness::Unreachable | Blindness::Garbled => Self::Outside,
             Blindness::Unprovable => Self::Unseen,
             Blindness::NotAsked => Self::Bug,
@@ -162,6 +171,22 @@ impl From<Blindness> for Kind {
 pub fn advice(because: Blindness) -> &'static str {
     match because {
         Blindness::SignIn => "sign in again: `aws sso login`, or set AWS_PROFILE to a profile with credentials",
+        Blindness::NoCredentials => {
+            "name a profile with `--profile` or AWS_PROFILE (`aws configure list-profiles` lists them); without one, `aws configure sso` makes one"
+        }
+        Blindness::SsoEnded => "sign in as it says above, then run the same command again",
+        Blindness::ClockWrong => {
+            "set this machine's clock (`timedatectl set-ntp true`), then run the same command again"
+        }
+        Blindness::HelperMissing => {
+            "install that program, or name it by its full path in `credential_process`: cron's PATH has little more than /usr/bin and /bin"
+        }
+        Blindness::HelperFailed => {
+            "run that program by hand: it has to write credentials as JSON, and cannot ask anybody anything here"
+        }
+        Blindness::MfaWanted => {
+            "get keys with your code first (`aws sts get-session-token --serial-number DEVICE --token-code CODE`, or a program such as aws-vault), and run meetctl with these keys in the environment: it cannot ask for a code"
+        }
         Blindness::Denied => "ask for that permission; docs/reference/iam.md lists what each command needs",
         Blindness::Throttled => "wait a minute, then run the same command again",
         Blindness::Unreachable => "check this machine's network and the region, then run the same command again",
@@ -173,16 +198,13 @@ pub fn advice(because: Blindness) -> &'static str {
 
 impl From<CloudError> for Failure {
     fn from(error: CloudError) -> Self {
+        let because = Blindness::from(error.kind);
         let (kind, next) = match error.kind {
-            CloudErrorKind::SignIn => (Kind::NoAccess, advice(Blindness::SignIn)),
-            CloudErrorKind::Denied => (Kind::NoAccess, advice(Blindness::Denied)),
-            CloudErrorKind::Throttled => (Kind::Outside, advice(Blindness::Throttled)),
-            CloudErrorKind::Unreachable => (Kind::Outside, advice(Blindness::Unreachable)),
-            CloudErrorKind::Garbled => (Kind::Outside, advice(Blindness::Garbled)),
             CloudErrorKind::Refused => (Kind::Outside, "read AWS's words above; then run the same command again"),
             CloudErrorKind::Gone => {
                 (Kind::Outside, "run `meetctl status`: somebody has removed a part of the platform")
             }
+            _ => (because.into(), advice(because)),
         };
         Self::new(kind, format!("{} gave no answer to build on", error.what)).because(error.why).next(next)
     }
@@ -243,8 +265,16 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// What ends a run that Terraform could not finish: nothing is lost, and nothing has to be undone.
-const CONTINUES: &str = "then run the same command again; it continues where it stopped";
+impl From<Ends> for Kind {
+    fn from(ends: Ends) -> Self {
+        match ends {
+            Ends::Outside | Ends::Unreachable | Ends::Throttled => Self::Outside,
+            Ends::SignIn => Self::NoAccess,
+            Ends::Changed => Self::Refused,
+            Ends::Settings => Self::Configuration,
+        }
+    }
+}
 
 impl From<TerraformError> for Failure {
     fn from(error: TerraformError) -> Self {
@@ -256,12 +286,14 @@ impl From<TerraformError> for Failure {
         let outside = |why: &str, next: &str| Self::new(Kind::Outside, what.clone()).because(why).next(next);
         match error {
             E::Keys(error) => error.into(),
-            E::Missing => Self::new(Kind::Outside, what)
+            E::Missing => Self::new(Kind::Configuration, what)
                 .next("install Terraform 1.11 or newer (https://developer.hashicorp.com/terraform/install), or OpenTofu 1.11 or newer")
                 .next("then run the same command again"),
-            E::TooOld { .. } => Self::new(Kind::Outside, what).next("install a newer one, then run the same command again"),
-            E::NoProviders { why } => outside(&why, "check this machine's way to the Terraform registry; a mirror is named in Terraform's own CLI configuration (TF_CLI_CONFIG_FILE)")
-                .next("then run the same command again"),
+            E::TooOld { .. } => Self::new(Kind::Configuration, what).next("install a newer one, then run the same command again"),
+            E::Known { trouble, why } => {
+                let failure = if why.is_empty() { Self::new(trouble.ends.into(), what) } else { Self::new(trouble.ends.into(), what).because(why) };
+                trouble.next.iter().fold(failure, |failure, &next| failure.next(next))
+            }
             E::Locked { lock } => outside(
                 &format!("{} holds it since {}, for {:?}", lock.who, lock.created, lock.operation),
                 "wait until they are done, then run the same command again",
@@ -281,17 +313,6 @@ impl From<TerraformError> for Failure {
                 "check account and region: `meetctl config show --origin`",
             )
             .next("if somebody has deleted the bucket: docs/restore.md tells how to bring the state back"),
-            E::SecretWaits { why } => outside(&why, "bring it back (`aws secretsmanager restore-secret`) and delete it without a recovery window, or wait until the window ends")
-                .next(CONTINUES),
-            E::BalancersRefused { why } => outside(&why, "open a support case with AWS (account and billing, free): \"please allow load balancers in this account\"")
-                .next("until then the account pays for what was made so far; `meetctl destroy` removes it")
-                .next(CONTINUES),
-            E::Quota { what: quota, why } => outside(&why, &format!("free some of the account's {quota}, or ask for more in Service Quotas"))
-                .next(CONTINUES),
-            E::RecordingsExist { why } => outside(&why, "take it over: `meetctl deploy --adopt-recordings`"),
-            E::NothingToAdopt => Self::new(Kind::Outside, what).next("run it without --adopt-recordings"),
-            E::DiskFull { why } => outside(&why, "free some space, then run the same command again; it continues where it stopped"),
-            E::Stale => Self::new(Kind::Refused, what).next("run the same command again, and look at the new plan"),
             E::Interrupted { saved: true } => Self::new(Kind::Interrupted, what).next("run the same command again; it continues where it stopped"),
             E::Interrupted { saved: false } => Self::new(Kind::Interrupted, what)
                 .because("its state may lack what was made last, and may still be locked")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cli::Options;
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment, roots_in};
+use crate::config::{self, AwsProfile, Config, Environment, roots_in};
 use crate::domain::name::Names;
 use crate::error::{Failure, Kind};
 use crate::files;
@@ -155,11 +155,13 @@ pub fn story(name: &str) -> Result<Story, Failure> {
 
 async fn real(config: &Config, environment: &Environment) -> Result<World, Failure> {
     config::aws::check(environment, config.profile.as_deref())?;
+    let profile = config.profile.as_deref().or_else(|| environment.value("AWS_PROFILE")).unwrap_or("default");
     let settings = Settings {
         names: Names::new(config.name.clone()),
         host: config.host()?.clone(),
         region: Some(config.region.clone()),
         profile: config.profile.clone(),
+        mfa: AwsProfile::of(environment, profile).mfa,
     };
     let cloud = aws::cloud(settings).await?;
     Ok(World {
@@ -173,6 +175,7 @@ async fn real(config: &Config, environment: &Environment) -> Result<World, Failu
             own: config.terraform_dir.clone(),
             variables: config.terraform_variables.clone(),
             keys: cloud.keys(),
+            pause: None,
         })),
         cloud: Box::new(cloud),
         net: Box::new(Internet),

@@ -105,7 +105,7 @@ async fn kept_recordings(cx: &Context, job: Job<'_>) -> Result<Option<String>, F
 }
 
 fn nothing_to_adopt() -> String {
-    Failure::from(TerraformError::NothingToAdopt).what
+    Failure::from(TerraformError::of("Cannot import non-existent remote object")).what
 }
 
 async fn planned_again(args: &Args, cx: &Context, job: Job<'_>, seen: &Observed) -> Result<Planned, Failure> {

@@ -167,6 +167,8 @@ pub struct AwsProfile {
     pub region: Option<String>,
     /// `sso_account_id`
     pub account: Option<String>,
+    /// Whether its role, or one on the way to it, names a device that makes codes (`mfa_serial`).
+    pub mfa: bool,
 }
 
 impl AwsProfile {
@@ -175,7 +177,9 @@ impl AwsProfile {
         let Ok(files) = Files::read(environment) else { return Self::default() };
         let section = format!("profile {name}");
         let value = |key| files.value(&section, key).filter(|value| !value.is_empty()).map(str::to_owned);
-        Self { region: value("region"), account: value("sso_account_id") }
+        let mfa =
+            files.chain(name).iter().any(|profile| files.value(&format!("profile {profile}"), "mfa_serial").is_some());
+        Self { region: value("region"), account: value("sso_account_id"), mfa }
     }
 }
 
@@ -348,9 +352,7 @@ impl Files {
     }
 
     fn check_profile(&self, name: &str, folder: &Path) -> Result<(), ConfigError> {
-        let mut next = Some(name.to_owned());
-        let mut seen: Vec<String> = Vec::new();
-        while let Some(profile) = next.take().filter(|name| !seen.contains(name) && seen.len() < LONGEST_CHAIN) {
+        for profile in self.chain(name) {
             let section = format!("profile {profile}");
             self.check_section(&section, folder)?;
             for (key, kind) in [("sso_session", "sso-session"), ("services", "services")] {
@@ -358,10 +360,19 @@ impl Files {
                     self.check_section(&format!("{kind} {named}"), folder)?;
                 }
             }
-            next = self.value(&section, "source_profile").map(str::to_owned);
-            seen.push(profile);
         }
         Ok(())
+    }
+
+    /// The profile, and those that it takes its credentials from.
+    fn chain(&self, name: &str) -> Vec<String> {
+        let mut next = Some(name.to_owned());
+        let mut chain: Vec<String> = Vec::new();
+        while let Some(profile) = next.take().filter(|name| !chain.contains(name) && chain.len() < LONGEST_CHAIN) {
+            next = self.value(&format!("profile {profile}"), "source_profile").map(str::to_owned);
+            chain.push(profile);
+        }
+        chain
     }
 
     fn value(&self, section: &str, key: &str) -> Option<&str> {

@@ -137,6 +137,18 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Whether something would be done that was not agreed to. What was done in part counts as agreed to.
+    pub fn go_beyond(&self, agreed: &Self) -> bool {
+        let is_agreed = |change: &Change| {
+            agreed.resources.iter().any(|named| {
+                let same_thing = named.address == change.address && (change.arn.is_none() || change.arn == named.arn);
+                let half_done = named.deed == Deed::Replace && matches!(change.deed, Deed::Create | Deed::Delete);
+                same_thing && (named.deed == change.deed || half_done)
+            })
+        };
+        !self.resources.iter().all(is_agreed)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty() && !self.others
     }

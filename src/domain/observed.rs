@@ -34,8 +34,20 @@ pub struct Unreadable {
 pub enum Blindness {
     /// Nobody looked.
     NotAsked,
-    /// Credentials are missing, expired or of another account.
+    /// Credentials are expired or not accepted.
     SignIn,
+    /// There are none, wherever AWS's tools look.
+    NoCredentials,
+    /// The session of AWS's single sign-on has ended, or never began.
+    SsoEnded,
+    /// Signatures carry a time that AWS does not take.
+    ClockWrong,
+    /// The program that should hand out credentials is not there.
+    HelperMissing,
+    /// It is there, and hands out none.
+    HelperFailed,
+    /// The role wants a code of somebody's device.
+    MfaWanted,
     /// The credentials are good, but this call is not allowed.
     Denied,
     /// AWS asked us to slow down, more often than the retries could bear.
@@ -49,6 +61,20 @@ pub enum Blindness {
 }
 
 impl Blindness {
+    /// Whether it is about who asks: nothing else can be seen until that is mended.
+    pub const fn is_sign_in(self) -> bool {
+        matches!(
+            self,
+            Self::SignIn
+                | Self::NoCredentials
+                | Self::SsoEnded
+                | Self::ClockWrong
+                | Self::HelperMissing
+                | Self::HelperFailed
+                | Self::MfaWanted
+        )
+    }
+
     /// Whether the next look may see it: AWS is busy, or an answer was lost on its way.
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable)

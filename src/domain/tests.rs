@@ -286,11 +286,11 @@ const STOPS: &[(&str, &str)] = &[
     ),
     (
         "CannotPullContainerError: ref pull has been retried 5 time(s): failed to resolve ref ghcr.io/jitsi/web:a: dial tcp: i/o timeout",
-        "the image ghcr.io/jitsi/web:a could not be pulled",
+        "the registry of the image ghcr.io/jitsi/web:a cannot be reached",
     ),
     (
         "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: AccessDeniedException",
-        "the task's secrets could not be read",
+        "the execution role may not read the task's secret",
     ),
     (
         "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times",
@@ -300,7 +300,10 @@ const STOPS: &[(&str, &str)] = &[
         "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:x)",
         "the load balancer found the task unhealthy",
     ),
-    ("ContainerRuntimeTimeoutError: Could not transition to running; timed out", "AWS could not run the task"),
+    (
+        "ContainerRuntimeTimeoutError: Could not transition to running; timed out",
+        "AWS could not run the task: the container (unknown) did not start or stop in time",
+    ),
     ("SpotInterruptionError: Your Spot Task was interrupted.", "AWS took the Spot capacity back"),
 ];
 
@@ -416,7 +419,7 @@ fn a_network_interface_that_is_missing_is_a_refusal() {
     };
     assert_eq!(of(&[5]), None);
     assert_eq!(of(&[5, 60]), None, "for anything else the second stop is the last");
-    let what = Some("no network interface could be made for the task".to_owned());
+    let what = Some("the task's subnet has no free address left".to_owned());
     assert_eq!(of(&[5, 60, 120]), what);
     assert_eq!(of(&[5, 185]), what);
 }

@@ -87,10 +87,10 @@ pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>
     // Whoever cannot say whose the credentials are leaves time to look at what can be seen all the same.
     let limit = world.look * 2 / 3;
     let identity = within(limit, CALLER, async { world.cloud.identity().await.map(Some).into() }).await;
-    if let Some(unseen) = identity.unreadable().filter(|u| u.because == Blindness::SignIn) {
-        return Err(Failure::new(Kind::NoAccess, "AWS does not accept the credentials")
+    if let Some(unseen) = identity.unreadable().filter(|u| u.because.is_sign_in()) {
+        return Err(Failure::new(unseen.because.into(), nobody(unseen.because))
             .because(unseen.why.clone())
-            .next(advice(Blindness::SignIn)));
+            .next(advice(unseen.because)));
     }
     if let (Some(found), Some(wanted)) = (identity.present(), &policy.account)
         && found.account != *wanted
@@ -100,6 +100,15 @@ pub async fn sign_in(world: &World, policy: &Policy) -> Result<Reading<Identity>
             .next("choose the right profile with `--profile`, or mend `platform.account` in meetctl.toml"));
     }
     Ok(identity)
+}
+
+/// What stands between this machine and the account.
+const fn nobody(because: Blindness) -> &'static str {
+    match because {
+        Blindness::SignIn => "AWS does not accept the credentials",
+        Blindness::ClockWrong => "AWS does not accept this machine's clock",
+        _ => "there are no credentials for AWS",
+    }
 }
 
 /// Looks where it is told to, everywhere at once. What is not looked at stays as it was last seen.

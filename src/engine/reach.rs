@@ -316,10 +316,10 @@ async fn wait(
         let (note, blind) = match verdict {
             Verdict::Holds | Verdict::Warns(_) => return Ok(Waited::Reached),
             Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
-            Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
-                return Err(Failure::new(Kind::NoAccess, "the credentials ended during the work")
+            Verdict::Unseen(unseen) if unseen.because.is_sign_in() => {
+                return Err(Failure::new(unseen.because.into(), "the credentials ended during the work")
                     .because(unseen.why)
-                    .next(advice(Blindness::SignIn))
+                    .next(advice(unseen.because))
                     .next("then run the same command again; it continues where it stopped"));
             }
             Verdict::Unseen(unseen) if unseen.because == Blindness::Unprovable => {

@@ -209,8 +209,14 @@ pub struct CloudError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudErrorKind {
-    /// No credentials, or they have expired.
+    /// Credentials are expired or not accepted.
     SignIn,
+    NoCredentials,
+    SsoEnded,
+    ClockWrong,
+    HelperMissing,
+    HelperFailed,
+    MfaWanted,
     /// Not allowed.
     Denied,
     /// Asked to slow down, also after retries.
@@ -236,6 +242,12 @@ impl From<CloudErrorKind> for Blindness {
     fn from(kind: CloudErrorKind) -> Self {
         match kind {
             CloudErrorKind::SignIn => Self::SignIn,
+            CloudErrorKind::NoCredentials => Self::NoCredentials,
+            CloudErrorKind::SsoEnded => Self::SsoEnded,
+            CloudErrorKind::ClockWrong => Self::ClockWrong,
+            CloudErrorKind::HelperMissing => Self::HelperMissing,
+            CloudErrorKind::HelperFailed => Self::HelperFailed,
+            CloudErrorKind::MfaWanted => Self::MfaWanted,
             CloudErrorKind::Denied => Self::Denied,
             CloudErrorKind::Throttled => Self::Throttled,
             CloudErrorKind::Unreachable => Self::Unreachable,

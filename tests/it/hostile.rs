@@ -237,8 +237,16 @@ fn answers() -> Vec<Answer> {
     ];
     let mut all: Vec<Answer> =
         standings.into_iter().map(|standing| status(standing, People::Unknown { why: evil() })).collect();
-    let cause =
-        Cause { what: evil(), evidence: evil(), at: at(0), container: some(), task: None, next: list(), certain: true };
+    let cause = Cause {
+        code: "container-exited",
+        what: evil(),
+        evidence: evil(),
+        at: at(0),
+        container: some(),
+        task: None,
+        next: list(),
+        certain: true,
+    };
     let health = meetctl::event::Health { level: evil(), judged: judged(), took: Duration::from_secs(1) };
     all.extend([
         Answer::Health(health),

@@ -1,5 +1,6 @@
 //! The offline tests: one binary that links once and starts fast. No network but loopback, no AWS.
 
+mod causes;
 mod config;
 mod contract;
 mod converge;

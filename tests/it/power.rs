@@ -129,8 +129,8 @@ fn a_plan_that_touches_too_much_changes_nothing() {
 
 #[test]
 fn bad_days_of_terraform() {
-    Sandbox::of("terraform-missing").run("power-down --yes").ends(7, &["neither `terraform` nor `tofu`"]);
-    Sandbox::of("terraform-old").run("deploy --yes").ends(7, &["too old: 1.5"]);
+    Sandbox::of("terraform-missing").run("power-down --yes").ends(3, &["neither `terraform` nor `tofu`"]);
+    Sandbox::of("terraform-old").run("deploy --yes").ends(3, &["too old: 1.5"]);
     Sandbox::of("state-locked").run("power-down --yes").ends(7, &["locked by ada@workstation", "force-unlock"]);
     let refused = Sandbox::of("balancers-not-allowed");
     refused.run("deploy --yes").ends(7, &["does not let this account create load balancers", "support case"]);

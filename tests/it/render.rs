@@ -399,6 +399,7 @@ fn why() -> Why {
     Why {
         deployment: Some("ecs-svc/0123456789012345678".into()),
         cause: Some(Cause {
+            code: "out-of-memory",
             what: "the container jvb ran out of memory".into(),
             evidence: "Essential container in task exited; OutOfMemoryError: Container killed due to memory usage"
                 .into(),

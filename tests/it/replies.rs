@@ -128,6 +128,7 @@ fn aws_as(credentials: SharedCredentialsProvider, client: impl HttpClient + 'sta
         host: "meet.example.org".parse().expect("a host"),
         region: None,
         profile: Some("hosting".to_owned()),
+        mfa: false,
     };
     with_config(settings, &config)
 }
@@ -221,21 +222,32 @@ async fn without_credentials_nothing_is_asked_and_all_calls_wait_once() {
     let (identity, service, tasks, secret) =
         tokio::join!(cloud.identity(), cloud.service(), cloud.tasks(), cloud.secret());
     let error = identity.expect_err("no credentials");
-    assert_eq!(error.kind, CloudErrorKind::SignIn);
+    assert_eq!(error.kind, CloudErrorKind::NoCredentials);
     assert_eq!(error.why, "the profile `hosting` does not exist or has no credentials (nobody is there)");
-    assert_eq!([kind(service), kind(tasks), kind(secret)], [CloudErrorKind::SignIn; 3]);
+    assert_eq!([kind(service), kind(tasks), kind(secret)], [CloudErrorKind::NoCredentials; 3]);
     assert_eq!(never.num_calls(), 0);
     assert_eq!((*nobody.0.lock().expect("no panic"), start.elapsed().as_secs()), (1, 2));
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(kind(cloud.identity().await), CloudErrorKind::SignIn);
+    assert_eq!(kind(cloud.identity().await), CloudErrorKind::NoCredentials);
     assert_eq!(*nobody.0.lock().expect("no panic"), 2, "asked again, for somebody may have signed in");
+}
+
+/// The cloud of somebody whose profile says this.
+#[expect(deprecated, reason = "aws-config has no other name for these types")]
+fn cloud_of_profile(text: &str, client: impl HttpClient + 'static) -> Aws {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build();
+    let how = ProviderConfig::without_region().with_region(Some(Region::new("us-west-2")));
+    let how = how.with_http_client(client);
+    let provider = ProfileFileCredentialsProvider::builder().profile_files(files).profile_name("hosting");
+    let provider = SharedCredentialsProvider::new(provider.configure(&how).build());
+    aws_as(provider, NeverClient::new())
 }
 
 /// The sentences are found by the SDK's own words: here are those words.
 #[tokio::test(start_paused = true)]
-#[expect(deprecated, reason = "aws-config has no other name for these types")]
 async fn profiles_that_give_nothing() {
-    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    use CloudErrorKind::{NoCredentials, SsoEnded};
     let sso = "[profile hosting]\nsso_session = nobody\nsso_account_id = 111122223333\nsso_role_name = Operator\n\
                [sso-session nobody]\nsso_region = us-west-2\nsso_start_url = https://nobody.invalid/start\n";
     let old_sso = "[profile hosting]\nsso_region = us-west-2\nsso_start_url = https://nobody.invalid/start\n\
@@ -244,18 +256,63 @@ async fn profiles_that_give_nothing() {
         "nobody is signed in with SSO for the profile `hosting`: sign in with `aws sso login --profile hosting`";
     let nothing = "the profile `hosting` does not exist or has no credentials";
     let undefined = format!("{nothing} (profile `hosting` was not defined)");
-    for (text, expected) in [
-        (sso, sign_in),
-        (old_sso, sign_in),
-        ("[profile other]\nregion = us-west-2\n", &undefined),
-        ("[profile hosting]\nregion = us-west-2\n", nothing),
+    for (text, kind, expected) in [
+        (sso, SsoEnded, sign_in),
+        (old_sso, SsoEnded, sign_in),
+        ("[profile other]\nregion = us-west-2\n", NoCredentials, &undefined),
+        ("[profile hosting]\nregion = us-west-2\n", NoCredentials, nothing),
     ] {
-        let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build();
-        let how = ProviderConfig::without_region().with_region(Some(Region::new("us-west-2")));
-        let provider = ProfileFileCredentialsProvider::builder().profile_files(files).profile_name("hosting");
-        let provider = SharedCredentialsProvider::new(provider.configure(&how).build());
-        let error = aws_as(provider, NeverClient::new()).identity().await.expect_err("no credentials");
-        assert_eq!((error.kind, error.why.as_str()), (CloudErrorKind::SignIn, expected));
+        let error = cloud_of_profile(text, NeverClient::new()).identity().await.expect_err("no credentials");
+        assert_eq!((error.kind, error.why.as_str()), (kind, expected));
+    }
+}
+
+/// A real shell, and the real clock.
+#[tokio::test]
+async fn helpers_that_give_nothing() {
+    use CloudErrorKind::{HelperFailed, HelperMissing};
+    for (command, kind, says) in [
+        ("no-such-helper-of-meetctl exec", HelperMissing, "was not found"),
+        ("/etc/hostname", HelperMissing, "may not be executed"),
+        ("echo 'the vault is locked' >&2; exit 1", HelperFailed, "gave none: the vault is locked"),
+        ("echo nonsense", HelperFailed, "gave none"),
+    ] {
+        let profile = format!("[profile hosting]\ncredential_process = {command}\n");
+        let error = cloud_of_profile(&profile, NeverClient::new()).identity().await.expect_err("no credentials");
+        assert_eq!(error.kind, kind, "{command}: {error}");
+        assert!(error.why.contains(says) && error.why.contains("`hosting`"), "{error}");
+    }
+}
+
+/// A role that may not be taken on: AWS refuses in the same words, whether it is for a missing code or for good.
+#[tokio::test(start_paused = true)]
+async fn roles_that_are_refused() {
+    const REFUSED: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: \
+        arn:aws:iam::111122223333:user/ada is not authorized to perform: sts:AssumeRole on resource: \
+        arn:aws:iam::111122223333:role/Operator</Message></Error></ErrorResponse>";
+    let profile = "[profile hosting]\nrole_arn = arn:aws:iam::111122223333:role/Operator\nsource_profile = keys\n\
+                   [profile keys]\naws_access_key_id = AKID\naws_secret_access_key = secret\n";
+    let account = Account::default().answers("sts:AssumeRole", Reply { status: 403, ..xml(REFUSED) });
+    let error = cloud_of_profile(profile, account).identity().await.expect_err("refused");
+    assert_eq!(error.kind, CloudErrorKind::Denied, "{error}");
+}
+
+/// The clock is to blame for what was signed too early or too late, and for nothing else.
+#[tokio::test(start_paused = true)]
+async fn signatures_that_are_refused() {
+    let of = |code: &str, message: &str| Reply {
+        status: 403,
+        ..xml(format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"))
+    };
+    for (code, message, kind) in [
+        ("SignatureDoesNotMatch", "Signature expired: 20261120T190330Z is now earlier than 20261120T195330Z", CloudErrorKind::ClockWrong),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20261120T210330Z is still later than 20261120T195330Z", CloudErrorKind::ClockWrong),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", CloudErrorKind::ClockWrong),
+        ("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.", CloudErrorKind::SignIn),
+        ("InvalidClientTokenId", "The security token included in the request is invalid.", CloudErrorKind::SignIn),
+    ] {
+        let error = Account::default().answers("sts:GetCallerIdentity", of(code, message)).cloud().identity().await;
+        assert_eq!(error.expect_err("refused").kind, kind, "{message}");
     }
 }
 

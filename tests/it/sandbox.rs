@@ -246,7 +246,7 @@ mod stories {
     async fn failed_starts_are_recognised_by_their_words() {
         let expected = [
             (Story::ImageGone, "the image ghcr.io/jitsi/jvb:stable-11146-2x does not exist", 60..=72),
-            (Story::SecretDenied, "the task's secrets could not be read", 40..=75),
+            (Story::SecretDenied, "the execution role may not read the task's secret", 40..=75),
             (Story::OutOfMemory, "the container jvb ran out of memory", 100..=260),
             (Story::CrashLoop, "the container prosody ended by itself (exit code 1)", 90..=240),
             (Story::NoCapacity, "AWS has no Fargate capacity free in these zones", 95..=110),

@@ -52,7 +52,12 @@ fn of_a_platform() -> Result<()> {
 }
 
 fn adapter(address: SocketAddr) -> Result<Aws> {
-    let settings =
-        Settings { names: Names::new("rig".parse()?), host: "meet.example.test".parse()?, region: None, profile: None };
+    let settings = Settings {
+        names: Names::new("rig".parse()?),
+        host: "meet.example.test".parse()?,
+        region: None,
+        profile: None,
+        mfa: false,
+    };
     Ok(with_config(settings, &configuration(address)))
 }

@@ -37,6 +37,8 @@ pub struct Settings {
     /// The profile to use whatever else there is, like `aws --profile`. `None`: AWS's own order (keys in the
     /// environment, `AWS_PROFILE`, web identity, the role of the container, the role of the instance).
     pub profile: Option<String>,
+    /// Whether the profile's role wants a code of an MFA device (`mfa_serial`): nobody can be asked for one.
+    pub mfa: bool,
 }
 
 /// Reads AWS's own configuration and makes the clients. Nothing is asked of AWS yet, and no credentials are needed.
@@ -63,7 +65,7 @@ pub async fn cloud(settings: Settings) -> Result<Aws, CloudError> {
 
 /// Makes the clients from an SDK configuration, whatever it is made of: for tests that answer in AWS's place.
 pub fn with_config(settings: Settings, config: &SdkConfig) -> Aws {
-    let keeper = Arc::new(Keeper::new(config.credentials_provider(), settings.profile));
+    let keeper = Arc::new(Keeper::new(config.credentials_provider(), settings.profile, settings.mfa));
     let provider: Arc<dyn ProvideCredentials> = keeper.clone();
     let provider = SharedCredentialsProvider::new(provider);
     // One cache for all clients: signing in once is enough for all of them.

@@ -10,7 +10,7 @@ use http_body_util::LengthLimitError;
 
 use super::client::LONGEST_BODY;
 use super::convert::plain;
-use super::identity::{Keeper, NoCredentials};
+use super::identity::{Keeper, Keyless};
 use crate::world::{CloudError, CloudErrorKind};
 
 /// Long enough for a denial, which names the caller, the action and the resource.
@@ -47,8 +47,8 @@ impl Explain {
         E: ProvideErrorMetadata + Error + 'static,
     {
         use CloudErrorKind::*;
-        if let Some(none) = cause::<NoCredentials>(error) {
-            return (if none.unreachable { Unreachable } else { SignIn }, none.why.clone());
+        if let Some(none) = cause::<Keyless>(error) {
+            return (none.kind, none.why.clone());
         }
         match error {
             SdkError::ServiceError(context) => match context.err().code() {
@@ -69,7 +69,7 @@ impl Explain {
             SdkError::TimeoutError(_) => {
                 (Unreachable, format!("no answer from {} in time: {}", self.place, root(error)))
             }
-            SdkError::DispatchFailure(_) => (Unreachable, self.no_way(&root(error))),
+            SdkError::DispatchFailure(_) => self.no_way(&root(error)),
             SdkError::ConstructionFailure(_) => (Refused, format!("the request could not be made: {}", root(error))),
             other => (Refused, root(other)),
         }
@@ -77,32 +77,39 @@ impl Explain {
 
     fn refused(&self, code: &str, message: Option<&str>) -> (CloudErrorKind, String) {
         use CloudErrorKind::*;
-        let kind = kind(code);
         let message = message.unwrap_or("no reason given");
+        let kind = if is_skewed(code, message) { ClockWrong } else { kind(code) };
         let why = match kind {
+            ClockWrong => format!("AWS does not take the time of this machine's signatures ({code}): {message}"),
             SignIn if code.starts_with("ExpiredToken") => {
                 format!("{} have expired ({code}): {message}", self.keeper.whose())
-            }
-            SignIn if message.contains("ignature") => {
-                format!("{} are not accepted ({code}): {message} (is this machine's clock right?)", self.keeper.whose())
             }
             SignIn => format!("{} are not accepted ({code}): {message}", self.keeper.whose()),
             Denied => format!("not allowed ({code}): {message}"),
             Throttled => format!("AWS asked to slow down, also after retries ({code}): {message}"),
-            Gone | Refused | Unreachable | Garbled => format!("{message} ({code})"),
+            _ => format!("{message} ({code})"),
         };
         (kind, why)
     }
 
-    fn no_way(&self, root: &str) -> String {
+    fn no_way(&self, root: &str) -> (CloudErrorKind, String) {
         let place = &self.place;
-        if root.contains("lookup") || root.contains("resolve") {
+        // With a clock that is years off, every certificate is out of date.
+        if ["certificate expired", "certificate not valid yet", "NotValidYet", "InvalidCertificate(Expired"]
+            .iter()
+            .any(|sign| root.contains(sign))
+        {
+            let why = format!("the certificate of {place} is out of date by this machine's clock: {root}");
+            return (CloudErrorKind::ClockWrong, why);
+        }
+        let why = if root.contains("lookup") || root.contains("resolve") {
             format!(
                 "no way to {place}: its name does not resolve, so this machine is offline or there is no such region ({root})"
             )
         } else {
             format!("no way to {place}: {root}")
-        }
+        };
+        (CloudErrorKind::Unreachable, why)
     }
 }
 
@@ -136,8 +143,16 @@ pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item
     std::iter::successors(Some(error), |&cause| cause.source())
 }
 
+/// Whether AWS finds that the request was signed at another time than now.
+pub(super) fn is_skewed(code: &str, message: &str) -> bool {
+    ["RequestTimeTooSkewed", "RequestExpired"].contains(&code)
+        || ["Signature expired", "Signature not yet current", "RequestTimeTooSkewed"]
+            .iter()
+            .any(|sign| message.contains(sign))
+}
+
 /// Codes as the services spell them: with `Exception` or without, by age.
-fn kind(code: &str) -> CloudErrorKind {
+pub(super) fn kind(code: &str) -> CloudErrorKind {
     use CloudErrorKind::*;
     match code.strip_suffix("Exception").unwrap_or(code) {
         "AccessDenied"

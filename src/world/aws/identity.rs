@@ -11,13 +11,14 @@ use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, Result as Provided, SharedCredentialsProvider, future};
-use aws_sdk_ecs::error::ConnectorError;
+use aws_sdk_ecs::error::{ConnectorError, ProvideErrorMetadata};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Aws;
 use super::convert::{plain, required};
-use super::error::{causes, root};
+use super::error::{causes, is_skewed, kind, root};
 use crate::domain::observed::Identity;
 use crate::world::{CloudError, CloudErrorKind, KeySet, Keys};
 
@@ -36,9 +37,8 @@ pub(super) async fn identity(aws: &Aws) -> Result<Identity, CloudError> {
 /// Why there are no credentials: a sentence for people.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]
-pub(super) struct NoCredentials {
-    /// Whoever hands them out could not be reached; signing in again would not help.
-    pub(super) unreachable: bool,
+pub(super) struct Keyless {
+    pub(super) kind: CloudErrorKind,
     pub(super) why: String,
 }
 
@@ -52,6 +52,8 @@ pub(super) struct Keeper {
     provider: Option<SharedCredentialsProvider>,
     /// The profile that was asked for by name.
     profile: Option<String>,
+    /// Whether its role names a device that makes codes.
+    mfa: bool,
     known: Mutex<Known>,
 }
 
@@ -59,14 +61,14 @@ pub(super) struct Keeper {
 struct Known {
     from: Option<&'static str>,
     expires: Option<Timestamp>,
-    failed: Option<(Instant, NoCredentials)>,
+    failed: Option<(Instant, Keyless)>,
 }
 
 const FAILURE_IS_FRESH: Duration = Duration::from_secs(1);
 
 impl Keeper {
-    pub(super) fn new(provider: Option<SharedCredentialsProvider>, profile: Option<String>) -> Self {
-        Self { provider, profile, known: Mutex::default() }
+    pub(super) fn new(provider: Option<SharedCredentialsProvider>, profile: Option<String>, mfa: bool) -> Self {
+        Self { provider, profile, mfa, known: Mutex::default() }
     }
 
     fn expires(&self) -> Option<Timestamp> {
@@ -97,14 +99,14 @@ impl Keeper {
         })
     }
 
-    fn recent_failure(&self) -> Option<NoCredentials> {
+    fn recent_failure(&self) -> Option<Keyless> {
         self.known(|known| known.failed.clone()).filter(|(at, _)| at.elapsed() < FAILURE_IS_FRESH).map(|(_, why)| why)
     }
 
-    fn explain(&self, error: &CredentialsError) -> NoCredentials {
+    fn explain(&self, error: &CredentialsError) -> Keyless {
         match &self.profile {
-            Some(profile) => no_credentials(error, profile, Searched::OneProfile),
-            None => no_credentials(error, &profile_of_environment(), Searched::Everywhere),
+            Some(profile) => no_credentials(error, profile, Searched::OneProfile, self.mfa),
+            None => no_credentials(error, &profile_of_environment(), Searched::Everywhere, self.mfa),
         }
     }
 
@@ -115,7 +117,7 @@ impl Keeper {
 }
 
 impl Known {
-    fn remember(&mut self, provided: &Provided, explain: impl FnOnce(&CredentialsError) -> NoCredentials) {
+    fn remember(&mut self, provided: &Provided, explain: impl FnOnce(&CredentialsError) -> Keyless) {
         match provided {
             Ok(credentials) => {
                 self.failed = None;
@@ -132,8 +134,7 @@ impl Keys for Keeper {
     async fn keys(&self) -> Result<KeySet, CloudError> {
         let provided = self.provide().await.map_err(|error| {
             let none = self.explain(&error);
-            let kind = if none.unreachable { CloudErrorKind::Unreachable } else { CloudErrorKind::SignIn };
-            CloudError { kind, what: "credentials".to_owned(), why: none.why }
+            CloudError { kind: none.kind, what: "credentials".to_owned(), why: none.why }
         })?;
         Ok(KeySet {
             access_key_id: provided.access_key_id().to_owned(),
@@ -183,32 +184,70 @@ enum Searched {
     Everywhere,
 }
 
-fn no_credentials(error: &CredentialsError, profile: &str, searched: Searched) -> NoCredentials {
+fn no_credentials(error: &CredentialsError, profile: &str, searched: Searched, mfa: bool) -> Keyless {
     let root = root(error);
     let nothing_there =
         matches!(error, CredentialsError::CredentialsNotLoaded(_)) || causes(error).any(<dyn Error>::is::<ImdsError>);
-    let (unreachable, why) = if searched == Searched::OneProfile && nothing_there {
-        (false, format!("the profile `{profile}` does not exist or has no credentials{}", aside(&root)))
+    let (kind, why) = if searched == Searched::OneProfile && nothing_there {
+        let why = format!("the profile `{profile}` does not exist or has no credentials{}", aside(&root));
+        (CloudErrorKind::NoCredentials, why)
     } else if nothing_there {
-        (false, nowhere(error, profile))
+        (CloudErrorKind::NoCredentials, nowhere(error, profile))
     } else if is_unreachable(error) {
-        (true, format!("the credentials of the profile `{profile}` could not be fetched: {root}"))
+        let why = format!("the credentials of the profile `{profile}` could not be fetched: {root}");
+        (CloudErrorKind::Unreachable, why)
     } else {
-        (false, unusable(error, &root, profile))
+        unusable(error, &root, profile, mfa)
     };
-    NoCredentials { unreachable, why }
+    Keyless { kind, why }
 }
 
 /// The SDK says these only in words.
-fn unusable(error: &CredentialsError, root: &str, profile: &str) -> String {
+fn unusable(error: &CredentialsError, root: &str, profile: &str, mfa: bool) -> (CloudErrorKind, String) {
+    use CloudErrorKind::*;
     let said = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    if said.contains("SSO token has expired") || said.contains("UnauthorizedException") {
-        format!("the SSO session of the profile `{profile}` has expired: sign in again with {}", login(profile))
-    } else if said.contains("cached SSO token") || said.contains("sso/cache") {
-        format!("nobody is signed in with SSO for the profile `{profile}`: sign in with {}", login(profile))
+    let code = code_of(error);
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if has(&["external process"]) {
+        helper(&said, profile)
+    } else if is_skewed(&code, &said) {
+        (ClockWrong, format!("AWS does not take the time of this machine's signatures: {}", plain(&said, 200)))
+    } else if has(&["SSO token has expired", "UnauthorizedException"]) {
+        (
+            SsoEnded,
+            format!("the SSO session of the profile `{profile}` has expired: sign in again with {}", login(profile)),
+        )
+    } else if has(&["cached SSO token", "sso/cache"]) {
+        (SsoEnded, format!("nobody is signed in with SSO for the profile `{profile}`: sign in with {}", login(profile)))
+    } else if has(&["MultiFactorAuthentication"]) || (mfa && kind(&code) == Denied) {
+        (MfaWanted, format!("the role of the profile `{profile}` wants a code of an MFA device: {}", plain(&said, 200)))
+    } else if kind(&code) == Denied {
+        (Denied, format!("the role of the profile `{profile}` may not be taken on: {root}"))
     } else {
-        format!("the profile `{profile}` gives no credentials: {root}")
+        (SignIn, format!("the profile `{profile}` gives no credentials: {root}"))
     }
+}
+
+/// AWS's code for why it gave no credentials.
+fn code_of(error: &CredentialsError) -> String {
+    causes(error)
+        .find_map(|cause| cause.downcast_ref::<AssumeRoleError>()?.code().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Why the program that the profile names in `credential_process` gave nothing. A shell starts it, and the shell's own
+/// words and codes are known.
+fn helper(said: &str, profile: &str) -> (CloudErrorKind, String) {
+    let words = said.split_once("Stderr:").map_or(said, |(_, words)| words);
+    let words = plain(words.trim(), 200);
+    let missing = said.contains("exit status: 127");
+    let unusable = said.contains("exit status: 126");
+    let what = format!("the program that the profile `{profile}` gets its credentials from (credential_process)");
+    if missing || unusable {
+        let how = if missing { "was not found" } else { "may not be executed" };
+        return (CloudErrorKind::HelperMissing, format!("{what} {how}: {words}"));
+    }
+    (CloudErrorKind::HelperFailed, format!("{what} gave none: {words}"))
 }
 
 fn login(profile: &str) -> String {
@@ -248,7 +287,7 @@ mod tests {
     use super::*;
 
     fn why(error: &CredentialsError, searched: Searched) -> String {
-        no_credentials(error, "hosting", searched).why
+        no_credentials(error, "hosting", searched, false).why
     }
 
     #[test]
@@ -263,11 +302,8 @@ mod tests {
             why(&nobody, Searched::Everywhere),
             "nobody is signed in with SSO for the profile `hosting`: sign in with `aws sso login --profile hosting`"
         );
-        let other = CredentialsError::provider_error("external process exited with code 1");
-        assert_eq!(
-            why(&other, Searched::Everywhere),
-            "the profile `hosting` gives no credentials: external process exited with code 1"
-        );
+        let other = CredentialsError::provider_error("something new");
+        assert_eq!(why(&other, Searched::Everywhere), "the profile `hosting` gives no credentials: something new");
         let nothing = CredentialsError::not_loaded_no_source();
         assert_eq!(why(&nothing, Searched::OneProfile), "the profile `hosting` does not exist or has no credentials");
         assert!(why(&nothing, Searched::Everywhere).starts_with("there are no credentials: none in the environment"));
@@ -278,7 +314,8 @@ mod tests {
         let offline = CredentialsError::provider_error(ConnectorError::io("connection refused".into()));
         let late = CredentialsError::provider_timed_out(Duration::from_secs(5));
         for error in [offline, late] {
-            assert!(no_credentials(&error, "hosting", Searched::Everywhere).unreachable);
+            let none = no_credentials(&error, "hosting", Searched::Everywhere, true);
+            assert_eq!(none.kind, CloudErrorKind::Unreachable);
         }
     }
 

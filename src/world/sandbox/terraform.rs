@@ -64,11 +64,10 @@ impl SandboxTerraform {
     fn objection(&self, change: &Change) -> Option<TerraformError> {
         let making_balancer = change.kind == "aws_lb" && change.deed == Deed::Create;
         match self.ground.story {
-            Story::BalancersNotAllowed if making_balancer => Some(TerraformError::BalancersRefused {
-                why: "OperationNotPermitted: This AWS account currently does not support creating load balancers. \
-                      For more information, please contact AWS Support."
-                    .into(),
-            }),
+            Story::BalancersNotAllowed if making_balancer => Some(TerraformError::of(
+                "OperationNotPermitted: This AWS account currently does not support creating load balancers. \
+                 For more information, please contact AWS Support.",
+            )),
             Story::ApplyFailsHalfway if change.address == "aws_lb_listener.https[0]" => {
                 let first = self.ground.change(|model, _| {
                     model.stack.estate.broken_off += 1;

@@ -1,8 +1,11 @@
 //! Why Terraform did not do what it was asked to, from what it says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::lines::Diagnostic;
+use super::table::{DENIED, Ends, GENERAL, KNOWN, NO_BUCKET, SIGN_IN, Trouble, known};
+use crate::domain::cause::Words;
 use crate::domain::observed::{Blindness, Unreadable};
 use crate::world::CloudError;
 
@@ -13,8 +16,6 @@ pub enum TerraformError {
     Missing,
     #[error("{program} is too old: {found}, {wanted} or newer is needed")]
     TooOld { program: String, found: String, wanted: String },
-    #[error("the AWS provider could not be installed")]
-    NoProviders { why: String },
     /// Somebody else's Terraform works on this state.
     #[error("Terraform's state is locked by {}", lock.who)]
     Locked { lock: Lock },
@@ -26,23 +27,9 @@ pub enum TerraformError {
     Denied { address: Option<String>, action: Option<String>, why: String },
     #[error("there is no bucket with Terraform's state")]
     StateGone { bucket: String },
-    /// A deleted secret keeps its name until its recovery window ends.
-    #[error("the secret's name is still taken by one that waits for its deletion")]
-    SecretWaits { why: String },
-    #[error("AWS does not let this account create load balancers yet")]
-    BalancersRefused { why: String },
-    #[error("the account's quota is used up: {what}")]
-    Quota { what: &'static str, why: String },
-    #[error("there is already a recordings bucket")]
-    RecordingsExist { why: String },
-    /// The bucket that was to be taken over is not there.
-    #[error("there is no recordings bucket to take over")]
-    NothingToAdopt,
-    #[error("no space is left on the disk")]
-    DiskFull { why: String },
-    /// The state has changed since the plan was made.
-    #[error("somebody else has changed the platform since the plan was made")]
-    Stale,
+    /// One that the table knows.
+    #[error("{}", trouble.what)]
+    Known { trouble: &'static Trouble, why: String },
     #[error("{}", if *saved { "stopped, and its state is saved" } else { "ended by force after a minute" })]
     Interrupted { saved: bool },
     #[error("its working folder {} could not be used", path.display())]
@@ -92,72 +79,67 @@ impl Lock {
 const LONGEST: usize = 600;
 
 /// What went wrong, from the errors that Terraform told, and what it wrote to stderr.
+///
+/// Of several, one that has a name and needs somebody's hand comes first, and one that mends itself last: the same may
+/// be tried again only when nothing else is wrong.
 pub(super) fn trouble(told: &[Diagnostic], stderr: &str, bucket: &str) -> TerraformError {
     let errors: Vec<&Diagnostic> = told.iter().filter(|d| d.is_error).collect();
-    errors
-        .iter()
-        .find_map(|d| known(&format!("{}\n{}", d.summary, d.detail), d.address.as_ref(), bucket))
-        .or_else(|| known(stderr, None, bucket))
-        .unwrap_or_else(|| match errors.first() {
-            Some(first) => TerraformError::Other {
-                summary: shortened(&first.summary),
-                detail: shortened(&first.detail),
-                address: first.address.clone(),
-            },
-            None => TerraformError::Other {
-                summary: "it ended without an explanation".into(),
-                detail: shortened(last_words(stderr)),
-                address: None,
-            },
-        })
+    let mut found: Vec<TerraformError> = errors.iter().map(|error| one(error, bucket)).collect();
+    found.sort_by_key(|error| match error {
+        TerraformError::Other { .. } => 1,
+        other if other.mends_itself().is_some() => 2,
+        _ => 0,
+    });
+    let said = || named(stderr, None, bucket);
+    match found.into_iter().next() {
+        None => said().unwrap_or_else(|| TerraformError::Other {
+            summary: "it ended without an explanation".into(),
+            detail: shortened(last_words(stderr)),
+            address: None,
+        }),
+        Some(other @ TerraformError::Other { .. }) => said().unwrap_or(other),
+        Some(first) => first,
+    }
 }
 
-/// What text stands for what, in the order in which it is looked for.
-fn known(text: &str, address: Option<&String>, bucket: &str) -> Option<TerraformError> {
-    use TerraformError as E;
-    let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
-    let why = || shortened(plain(text).trim());
-    Some(if has(&["Error acquiring the state lock"]) {
-        E::Locked { lock: Lock::parse(text) }
-    } else if has(&["no space left on device"]) {
-        E::DiskFull { why: why() }
-    } else if has(&["does not support creating load balancers"]) {
-        E::BalancersRefused { why: why() }
-    } else if has(&["AddressLimitExceeded"]) {
-        E::Quota { what: "Elastic IP addresses", why: why() }
-    } else if has(&["VpcLimitExceeded"]) {
-        E::Quota { what: "VPCs", why: why() }
-    } else if has(&["VcpuLimitExceeded", "number of vCPUs"]) {
-        E::Quota { what: "Fargate vCPU", why: why() }
-    } else if has(&["TooManyLoadBalancers"]) {
-        E::Quota { what: "load balancers", why: why() }
-    } else if has(&["scheduled for deletion"]) {
-        E::SecretWaits { why: why() }
-    } else if has(&["BucketAlreadyOwnedByYou"]) {
-        E::RecordingsExist { why: why() }
-    } else if has(&["Cannot import non-existent remote object"]) {
-        E::NothingToAdopt
-    } else if has(&["Saved plan is stale", "plan file can no longer be applied"]) {
-        E::Stale
-    } else if has(&["ExpiredToken", "No valid credential sources", "InvalidClientTokenId", "SignatureDoesNotMatch"]) {
-        E::SignIn { why: why() }
-    } else if has(&["NoSuchBucket"]) || (has(&["S3 bucket"]) && has(&["does not exist"])) {
-        E::StateGone { bucket: bucket.to_owned() }
-    } else if has(&["Unsupported Terraform Core version", "Unsupported OpenTofu Core version"]) {
-        E::TooOld { program: "terraform".into(), found: "see above".into(), wanted: super::MINIMUM.to_string() }
-    } else if has(&[
-        "Failed to query available provider packages",
-        "Failed to install provider",
-        "Error while installing",
-        "Required plugins are not installed",
-        "Failed to resolve provider packages",
-    ]) {
-        E::NoProviders { why: why() }
-    } else if has(&["not authorized", "AccessDenied", "UnauthorizedOperation", "Access Denied", "Forbidden"]) {
-        E::Denied { address: address.cloned(), action: action(text), why: why() }
-    } else {
-        return None;
+fn one(error: &Diagnostic, bucket: &str) -> TerraformError {
+    named(&format!("{}\n{}", error.summary, error.detail), error.address.as_deref(), bucket).unwrap_or_else(|| {
+        TerraformError::Other {
+            summary: shortened(&error.summary),
+            detail: shortened(&error.detail),
+            address: error.address.clone(),
+        }
     })
+}
+
+/// What an error is. Access, sign-in, the network and what is gone explain a lock that could not be taken; a lock is
+/// somebody's only when its ID stands there.
+fn named(text: &str, address: Option<&str>, bucket: &str) -> Option<TerraformError> {
+    use TerraformError as E;
+    let words = Words::of(&format!("{text} {}", address.unwrap_or_default()));
+    let why = || shortened(plain(text).trim());
+    let in_table = |among| known(&words, among).map(|trouble| E::Known { trouble, why: why() });
+    let says = |any: &[&str]| any.iter().any(|phrase| words.say(phrase));
+    let general = || {
+        let no_bucket = says(NO_BUCKET) && says(&["NoSuchBucket", "does not exist"]);
+        if no_bucket && (address.is_none() || text.contains(bucket)) {
+            Some(E::StateGone { bucket: bucket.to_owned() })
+        } else if let Some(clock) = in_table(GENERAL).filter(|error| error.code() == "clock-wrong") {
+            Some(clock)
+        } else if says(SIGN_IN) {
+            Some(E::SignIn { why: why() })
+        } else if says(DENIED) {
+            Some(E::Denied { address: address.map(str::to_owned), action: action(text), why: why() })
+        } else {
+            in_table(GENERAL)
+        }
+    };
+    if says(&["Error acquiring the state lock", "Error locking state"]) {
+        let lock = Lock::parse(text);
+        let held = || (!lock.id.is_empty()).then(|| E::Locked { lock: lock.clone() });
+        return general().or_else(held).or_else(|| in_table(KNOWN));
+    }
+    in_table(KNOWN).or_else(general)
 }
 
 /// The IAM action in `not authorized to perform: ec2:AllocateAddress on …`.
@@ -184,21 +166,55 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Not seeing Terraform's state is like not seeing a part of AWS.
-/// Whether AWS was busy or out of order, or its answer was lost: what Terraform's AWS client writes then.
-fn may_pass(detail: &str) -> bool {
-    ["Throttl", "SlowDown", "TooManyRequests", "StatusCode: 50", "connection reset", "connection was lost", "EOF"]
-        .iter()
-        .any(|sign| detail.contains(sign))
+impl TerraformError {
+    /// What a text of Terraform's or AWS's means.
+    pub fn of(text: &str) -> Self {
+        let error = Diagnostic { is_error: true, summary: text.to_owned(), ..Diagnostic::default() };
+        one(&error, "")
+    }
+
+    /// For programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "terraform-missing",
+            Self::TooOld { .. } => "terraform-too-old",
+            Self::Locked { .. } => "state-locked",
+            Self::Busy => "terraform-busy",
+            Self::SignIn { .. } => "sign-in",
+            Self::Denied { .. } => "denied",
+            Self::StateGone { .. } => "state-gone",
+            Self::Known { trouble, .. } => trouble.code,
+            Self::Interrupted { .. } => "interrupted",
+            Self::Folder { .. } => "folder-unusable",
+            Self::Variables { .. } => "variables-unreadable",
+            Self::Garbled { .. } => "terraform-garbled",
+            Self::Keys(_) => "no-credentials",
+            Self::Other { .. } => "unknown-trouble",
+        }
+    }
+
+    /// After how long the same is worth another try.
+    pub(super) fn mends_itself(&self) -> Option<Duration> {
+        match self {
+            Self::Known { trouble, .. } => trouble.again,
+            _ => None,
+        }
+    }
 }
 
+/// Not seeing Terraform's state is like not seeing a part of AWS.
 impl From<TerraformError> for Unreadable {
     fn from(error: TerraformError) -> Self {
         let because = match &error {
             TerraformError::SignIn { .. } => Blindness::SignIn,
             TerraformError::Denied { .. } => Blindness::Denied,
             TerraformError::Keys(error) => error.kind.into(),
-            TerraformError::Other { detail, .. } if may_pass(detail) => Blindness::Unreachable,
+            TerraformError::Known { trouble, .. } => match trouble.ends {
+                Ends::SignIn => Blindness::SignIn,
+                Ends::Unreachable => Blindness::Unreachable,
+                Ends::Throttled => Blindness::Throttled,
+                Ends::Outside | Ends::Changed | Ends::Settings => Blindness::Garbled,
+            },
             _ => Blindness::Garbled,
         };
         Self { because, why: format!("Terraform: {error}") }
@@ -236,43 +252,32 @@ mod tests {
 
     #[test]
     fn known_troubles_are_told_apart() {
-        type Case = (&'static str, fn(&TerraformError) -> bool);
-        let cases: &[Case] = &[
+        let address = |text: &str| text.contains("vpc").then_some("aws_vpc.this");
+        for (text, code) in [
+            ("Failed to get existing workspaces: S3 bucket \"b\" does not exist.", "state-gone"),
             (
-                "creating ELBv2 network Load Balancer (p-nlb): operation error Elastic Load Balancing v2: CreateLoadBalancer, https response error StatusCode: 400, api error OperationNotPermitted: This AWS account currently does not support creating load balancers. For more information, please contact AWS Support.",
-                |e| matches!(e, TerraformError::BalancersRefused { .. }),
+                "putting S3 Bucket Policy: api error NoSuchBucket: The specified bucket does not exist (vpc)",
+                "thing-gone",
             ),
-            (
-                "creating EC2 EIP: operation error EC2: AllocateAddress, api error AddressLimitExceeded: The maximum number of addresses has been reached.",
-                |e| matches!(e, TerraformError::Quota { what: "Elastic IP addresses", .. }),
-            ),
-            (
-                "creating Secrets Manager Secret (p-jitsi-secrets): InvalidRequestException: You can't create this secret because a secret with this name is already scheduled for deletion.",
-                |e| matches!(e, TerraformError::SecretWaits { .. }),
-            ),
-            (
-                "creating EC2 VPC: operation error EC2: CreateVpc, api error UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/ada is not authorized to perform: ec2:CreateVpc on resource: x",
-                |e| matches!(e, TerraformError::Denied { action: Some(a), .. } if a == "ec2:CreateVpc"),
-            ),
-            ("Failed to get existing workspaces: S3 bucket \"b\" does not exist.", |e| {
-                matches!(e, TerraformError::StateGone { .. })
-            }),
-            ("write /tmp/x: no space left on device", |e| matches!(e, TerraformError::DiskFull { .. })),
-            (
-                "Failed to query available provider packages\nCould not retrieve the list of available versions for provider hashicorp/aws: could not connect to the registry",
-                |e| matches!(e, TerraformError::NoProviders { .. }),
-            ),
-            ("creating S3 Bucket: BucketAlreadyOwnedByYou", |e| matches!(e, TerraformError::RecordingsExist { .. })),
-            ("Saved plan is stale", |e| matches!(e, TerraformError::Stale)),
-            ("api error ExpiredToken: The security token included in the request is expired", |e| {
-                matches!(e, TerraformError::SignIn { .. })
-            }),
-            ("something new", |e| matches!(e, TerraformError::Other { .. })),
-        ];
-        for (text, is_it) in cases {
-            let found = trouble(&[error("Error", text, Some("aws_vpc.this"))], "", "b");
-            assert!(is_it(&found), "{text}: {found:?}");
+            ("Saved plan is stale", "plan-stale"),
+            ("something new", "unknown-trouble"),
+        ] {
+            assert_eq!(trouble(&[error("Error", text, address(text))], "", "state-bucket").code(), code, "{text}");
         }
+        let text = "api error UnauthorizedOperation: User: arn:aws:iam::111122223333:user/ada is not authorized to perform: ec2:CreateVpc on resource: x";
+        let found = trouble(&[error("creating EC2 VPC", text, Some("aws_vpc.this"))], "", "b");
+        assert!(matches!(&found, TerraformError::Denied { action: Some(a), .. } if a == "ec2:CreateVpc"), "{found:?}");
+    }
+
+    /// Trying again helps only when nothing else is wrong.
+    #[test]
+    fn what_mends_itself_comes_last() {
+        let address = error("deleting EC2 EIP", "DisassociateAddress, api error AuthFailure: no permission", None);
+        let denied = error("deleting", "AccessDenied", None);
+        let unknown = error("odd", "odd", None);
+        assert!(trouble(std::slice::from_ref(&address), "", "b").mends_itself().is_some());
+        assert_eq!(trouble(&[address.clone(), denied], "", "b").code(), "denied");
+        assert_eq!(trouble(&[address, unknown], "", "b").code(), "unknown-trouble");
     }
 
     #[test]

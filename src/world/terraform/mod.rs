@@ -5,6 +5,7 @@ mod child;
 mod error;
 mod lines;
 mod modules;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -12,8 +13,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use self::arguments::{Backend, Call, arguments, environment};
@@ -22,6 +25,8 @@ use self::error::trouble;
 pub use self::error::{Lock, TerraformError};
 use self::lines::{Diagnostic, Line, Version};
 use self::modules::Folder;
+pub(crate) use self::table::CONTINUES;
+pub use self::table::{Ends, GENERAL, KNOWN, Trouble};
 use super::{Errand, Keys, Outputs, Planned, Terraform};
 use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
@@ -63,6 +68,8 @@ pub struct Settings {
     /// A file with values of the module's variables.
     pub variables: Option<PathBuf>,
     pub keys: Arc<dyn Keys>,
+    /// After how long what mends itself is tried once more; `None`: as long as such things take.
+    pub pause: Option<Duration>,
 }
 
 /// The program, for one platform.
@@ -272,7 +279,7 @@ fn is_worth_telling(warning: &Diagnostic) -> bool {
 
 fn unusable(path: &Path, error: &io::Error) -> TerraformError {
     if error.kind() == io::ErrorKind::StorageFull {
-        return TerraformError::DiskFull { why: format!("{}: {error}", path.display()) };
+        return TerraformError::of(&format!("{}: no space left on device", path.display()));
     }
     TerraformError::Folder { path: path.to_owned(), why: error.to_string() }
 }
@@ -341,11 +348,25 @@ impl Terraform for Program {
     }
 
     async fn apply(&self, planned: Planned, errand: Errand<'_>) -> Result<(), TerraformError> {
-        let ready = self.ready(Module::of(planned.wanted), &errand).await?;
-        self.tell(&ready, &Call::Apply { file: &planned.file }, &errand).await?;
-        // A plan is applied once; it may hold what should not lie around.
-        let _ = fs::remove_file(&planned.file);
-        Ok(())
+        let error = match self.apply_once(&planned, &errand).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let Some(pause) = error.mends_itself() else { return Err(error) };
+        let pause = self.settings.pause.unwrap_or(pause);
+        (errand.said)(Said::Doing {
+            what: format!("{error}; that passes by itself: the rest is tried once more in {} s.", pause.as_secs()),
+        });
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = errand.stop.cancelled() => return Err(TerraformError::Interrupted { saved: true }),
+        }
+        // What was applied in part cannot be applied again: the rest is planned anew.
+        let rest = self.plan(planned.wanted, errand).await?;
+        if rest.changes.go_beyond(&planned.changes) {
+            return Err(error);
+        }
+        self.apply_once(&rest, &errand).await
     }
 
     async fn managed(&self, errand: Errand<'_>) -> Result<Option<Vec<String>>, TerraformError> {
@@ -360,6 +381,14 @@ impl Terraform for Program {
 }
 
 impl Program {
+    async fn apply_once(&self, planned: &Planned, errand: &Errand<'_>) -> Result<(), TerraformError> {
+        let ready = self.ready(Module::of(planned.wanted), errand).await?;
+        self.tell(&ready, &Call::Apply { file: &planned.file }, errand).await?;
+        // A plan is applied once; it may hold what should not lie around.
+        let _ = fs::remove_file(&planned.file);
+        Ok(())
+    }
+
     /// A question about the state; `None` when there is none.
     async fn ask(&self, call: &Call<'_>, errand: &Errand<'_>) -> Result<Option<Ended>, TerraformError> {
         // The removal has the same state, and needs nothing of the user's own module.
