@@ -220,7 +220,8 @@ impl From<StoreError> for Failure {
                 .next("or play in a folder of your own: set MEETCTL_STATE_DIR");
         }
         let why = std::error::Error::source(&error).map(ToString::to_string);
-        let failure = Self::new(Kind::Configuration, error.to_string()).next(
+        let kind = if matches!(error, StoreError::Unusable { .. }) { Kind::Outside } else { Kind::Configuration };
+        let failure = Self::new(kind, error.to_string()).next(
             "set the story back with `meetctl sandbox --reset STORY`, or set MEETCTL_STATE_DIR to another folder",
         );
         why.into_iter().fold(failure, Self::because)

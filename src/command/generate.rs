@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Desk;
 use crate::config::KEYS;
+use crate::domain::cause::{ROWS, Says};
 use crate::domain::condition::Condition;
 use crate::domain::finding::{Code, Weight};
 use crate::domain::level::Goal;
@@ -18,6 +19,7 @@ use crate::domain::plan::Plan;
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::{Answer, Event, SCHEMA, Stamped};
+use crate::world::terraform::{GENERAL, KNOWN};
 
 /// Write a reference page as Markdown to stdout
 #[derive(clap::Args)]
@@ -32,6 +34,8 @@ enum Page {
     ExitCodes,
     Events,
     Findings,
+    /// Every finding and cause, for `docs/findings.md`
+    Causes,
 }
 
 pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
@@ -41,6 +45,7 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
         Page::ExitCodes => exit_codes(),
         Page::Events => events(),
         Page::Findings => findings(),
+        Page::Causes => causes(),
     };
     desk.say.answer(Answer::Text { text });
     Outcome::Done
@@ -104,8 +109,54 @@ fn exit_codes() -> String {
     for (code, meaning) in table {
         let _ = writeln!(page, "| {code} | {meaning} |");
     }
+    page.push_str(
+        "\nEvery command may end with 1, 2, 3, 6, 130 and 143; every one that asks AWS with 4 and 7, too. Besides these:\n\n\
+         | Command | Code | When |\n| --- | --- | --- |\n",
+    );
+    for (command, code, when) in BY_COMMAND {
+        let _ = writeln!(page, "| `{command}` | {code} | {when} |");
+    }
     page
 }
+
+/// What the codes mean for one command, where it is more than the general meaning.
+const BY_COMMAND: &[(&str, u8, &str)] = &[
+    ("up", 0, "a meeting was held; or the platform was running already, and nothing was changed"),
+    ("up", 3, "it is powered down, and Terraform is not installed or too old"),
+    (
+        "up",
+        5,
+        "people are in a meeting on a task that would be replaced, or that cannot be told; somebody else is at it",
+    ),
+    ("up", 8, "a condition failed for certain, with its cause; there is no such platform"),
+    ("up", 9, "what is needed for the answer could not be seen, or the proof was not let in"),
+    ("down", 0, "at rest, whether it ran before or not"),
+    ("down", 5, "people are in a meeting, or that cannot be told"),
+    ("down", 8, "there is no such platform"),
+    ("deploy", 3, "Terraform is not installed or too old; a value of the module's variables does not fit"),
+    (
+        "deploy",
+        5,
+        "not agreed to; the plan would destroy data; somebody has changed the platform since the plan was made",
+    ),
+    ("deploy", 7, "Terraform or AWS refused, with the cause: a lock, a quota, something in use"),
+    ("power-down", 3, "the account is not said; Terraform is not installed or too old"),
+    ("power-down", 5, "not agreed to; people are in a meeting; the plan touches more than what has a price"),
+    ("power-down", 8, "something with an hourly price is left; there is no such platform"),
+    ("destroy", 3, "the account is not said; Terraform is not installed or too old"),
+    ("destroy", 5, "the name was not confirmed; people are in a meeting"),
+    ("destroy", 8, "something with an hourly price is left"),
+    ("status", 8, "it is not at the level of `--expect`; there is no such platform"),
+    ("status", 9, "something that the level needs could not be read"),
+    ("health", 8, "a condition does not hold"),
+    ("health", 9, "no condition is known to fail, and some could not be seen"),
+    ("probe", 8, "meetings do not work there"),
+    ("probe", 9, "it could not get in, so nothing is said about meetings"),
+    ("why", 0, "the cause is named, or nothing failed"),
+    ("why", 9, "the service and its tasks could not be read"),
+    ("test-platform", 8, "a phase failed"),
+    ("test-platform", 9, "a phase could not be judged"),
+];
 
 /// The table that docs/meeting.md ends with.
 fn findings() -> String {
@@ -124,6 +175,50 @@ fn findings() -> String {
     let (code, head) = (Code::Interrupted, "**The run was ended** (exit code 130 or 143, and 6 by `--timeout`)");
     let _ = writeln!(page, "| {head} | | |\n| `{code}` | {} | {} |", code.sentence(), code.remedy());
     page
+}
+
+/// Every finding and cause that meetctl knows.
+fn causes() -> String {
+    const HEAD: &str = "| Code | Means | Evidence | What to do | Exit code |\n| --- | --- | --- | --- | --- |\n";
+    let mut page = format!(
+        "# Findings and causes\n\nEverything that meetctl knows by name. The code stands in JSON, too.\n\n\
+         ## What a proof finds\n\n{HEAD}"
+    );
+    for code in Code::ALL {
+        let exit = match code.weight() {
+            _ if *code == Code::Interrupted => "130, 143, 6",
+            Weight::Failure => "8",
+            Weight::NotApplicable => "9",
+            Weight::Warning => "0",
+        };
+        let seen = format!("seen at {}", code.stage().name());
+        let _ = writeln!(page, "| `{code}` | {} | {seen} | {} | {exit} |", code.sentence(), code.remedy());
+    }
+    let _ = write!(page, "\n## Why a start fails\n\nExit code 8 when the start cannot succeed any more.\n\n{HEAD}");
+    for row in ROWS {
+        let exit = if row.says == Says::Hint { "" } else { "8" };
+        let what = row.what.replace("{exit}", "");
+        let _ = writeln!(page, "| `{}` | {what} | {} | {} | {exit} |", row.code, phrases(row.all), row.next.join("; "));
+    }
+    let _ = write!(page, "\n## What stops Terraform\n\n{HEAD}");
+    for trouble in KNOWN.iter().chain(GENERAL) {
+        let exit = Kind::from(trouble.ends).exit_code();
+        let (code, what) = (trouble.code, trouble.what);
+        let _ =
+            writeln!(page, "| `{code}` | {what} | {} | {} | {exit} |", phrases(trouble.all), trouble.next.join("; "));
+    }
+    page
+}
+
+/// What a text has to say; of long lists, the beginning.
+fn phrases(all: &[&[&str]]) -> String {
+    const SHOWN: usize = 3;
+    let list = |any: &&[&str]| {
+        let shown: Vec<String> = any.iter().take(SHOWN).map(|phrase| format!("`{phrase}`")).collect();
+        let more = if any.len() > SHOWN { " …" } else { "" };
+        format!("{}{more}", shown.join(" or "))
+    };
+    all.iter().map(list).collect::<Vec<_>>().join("; with ")
 }
 
 fn events() -> String {

@@ -11,6 +11,7 @@ use crate::domain::level::{Goal, Level, Standing};
 use crate::domain::observed::Observed;
 use crate::domain::plan::{Meetings, Policy};
 use crate::error::{Failure, Kind, Outcome};
+use crate::event::Event;
 
 /// Where the platform stood before it was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,14 +81,30 @@ pub(super) async fn restore(job: Job<'_>, home: Home) -> Result<(), Failure> {
 /// Whether the platform may be stopped. Nobody is in a meeting on a platform whose signalling does not answer.
 async fn may_stop(job: Job<'_>) -> Result<Meetings, Failure> {
     let began = Instant::now();
+    let until = Condition::RoomsEmpty;
+    let mut told: Option<String> = None;
     loop {
         let seen = Box::pin(survey(job, Goal::AtMostStandby)).await?;
-        match Condition::RoomsEmpty.judge(&seen, job.policy) {
+        let verdict = until.judge(&seen, job.policy);
+        if told.is_some() && verdict.is_good() {
+            job.say.emit(Event::StepFinished { until, took: began.elapsed() });
+        }
+        match verdict {
             Verdict::Holds | Verdict::Warns(_) => return Ok(Meetings::Respect),
             Verdict::Waits(why) | Verdict::Fails(why) => return Err(left_running(&why)),
             // What else could not be read, the loop says better.
             Verdict::Unseen(_) if seen.tasks.unreadable().is_some() => return Ok(Meetings::Respect),
-            Verdict::Unseen(_) if began.elapsed() < COUNTING => sleep(Condition::RoomsEmpty.every()).await,
+            Verdict::Unseen(why) if began.elapsed() < COUNTING => {
+                let note = format!("it cannot be told who is there: {why}");
+                if told.is_none() {
+                    job.say.emit(Event::StepStarted { until, limit: COUNTING });
+                }
+                if told.as_ref() != Some(&note) {
+                    job.say.emit(Event::StepProgress { until, note: note.clone() });
+                    told = Some(note);
+                }
+                sleep(until.every()).await;
+            }
             Verdict::Unseen(_) if is_shut(&seen, job.policy) => return Ok(Meetings::Cut),
             Verdict::Unseen(why) => return Err(left_running(&format!("it cannot be told who is there: {why}"))),
         }

@@ -131,12 +131,22 @@ fn platform(of: &Status, cost: &Cost, now: Timestamp, row: &mut impl FnMut(&str,
 fn unread(of: &[Unread]) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in of {
-        match reasons.iter_mut().find(|(why, _)| *why == one.why) {
-            Some((_, what)) => what.push(one.what),
+        match reasons.iter_mut().find(|(why, _)| reason(why) == reason(&one.why)) {
+            Some((why, what)) => {
+                // Which call it was matters only where it is one.
+                *why = if *why == one.why { *why } else { reason(&one.why) };
+                what.push(one.what);
+            }
             None => reasons.push((&one.why, vec![one.what])),
         }
     }
     reasons.into_iter().map(|(why, what)| format!("{}: {why}", what.join(", "))).collect()
+}
+
+/// Why something could not be read, without the call (`ecs:DescribeServices`): the same for all calls that one thing stops.
+fn reason(why: &str) -> &str {
+    let is_call = |head: &str| head.contains(':') && !head.contains(' ');
+    why.split_once(": ").filter(|(head, _)| is_call(head)).map_or(why, |(_, reason)| reason)
 }
 
 fn tone_of(standing: &Standing) -> Tone {
@@ -264,10 +274,20 @@ fn days_left(until: Timestamp, now: Timestamp) -> String {
 /// Every condition with its evidence, and a remedy below those that do not hold.
 pub fn health(of: &Health, page: &Page) -> Shown {
     let mut grid = Grid::new(page);
+    let mut blind: Vec<(&str, &str)> = Vec::new();
     for one in &of.judged {
         let (symbol, word, tone) = mark(&one.verdict);
         let name = Cell::new(one.condition.name());
         let marked = Cell::toned(tone, format!("{symbol} {word}"));
+        if let Verdict::Unseen(unseen) = &one.verdict {
+            // One thing that stops many looks is told once, with what to do.
+            let why = reason(&unseen.why);
+            if let Some((_, first)) = blind.iter().find(|(said, _)| *said == why) {
+                grid.row([marked, name, Cell::new(format!("cannot be seen, as {first}"))]);
+                continue;
+            }
+            blind.push((why, one.condition.name()));
+        }
         grid.row([marked, name, tone_of_text(&one.verdict, &finding(one))]);
         for next in bounded(&one.next) {
             grid.row([Cell::new(""), Cell::new(""), Cell::toned(Tone::Type, format!("→ {next}"))]);

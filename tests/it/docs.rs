@@ -97,6 +97,8 @@ fn generated_pages_are_up_to_date() {
         assert_eq!(said.code, 0, "{}", said.text);
         wrong.extend(settle(&root().join(format!("docs/reference/{page}.md")), &said.text).err());
     }
+    let causes = Desk::new().run("meetctl generate causes");
+    wrong.extend(settle(&root().join("docs/findings.md"), &causes.text).err());
     assert!(wrong.is_empty(), "{}\n{HOW}", wrong.join("\n"));
 }
 

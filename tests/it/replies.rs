@@ -47,10 +47,13 @@ impl Account {
         self
     }
 
-    fn cloud(&self) -> Aws {
+    fn client(&self) -> impl HttpClient + 'static {
         let account = self.clone();
-        let client = infallible_client_fn(move |request| account.answer(&request));
-        aws(client)
+        infallible_client_fn(move |request| account.answer(&request))
+    }
+
+    fn cloud(&self) -> Aws {
+        aws(self.client())
     }
 
     fn answer(&self, request: &Request<SdkBody>) -> Response<SdkBody> {
@@ -273,7 +276,7 @@ async fn helpers_that_give_nothing() {
     use CloudErrorKind::{HelperFailed, HelperMissing};
     for (command, kind, says) in [
         ("no-such-helper-of-meetctl exec", HelperMissing, "was not found"),
-        ("/etc/hostname", HelperMissing, "may not be executed"),
+        ("/etc", HelperMissing, "may not be executed"),
         ("echo 'the vault is locked' >&2; exit 1", HelperFailed, "gave none: the vault is locked"),
         ("echo nonsense", HelperFailed, "gave none"),
     ] {
@@ -293,7 +296,7 @@ async fn roles_that_are_refused() {
     let profile = "[profile hosting]\nrole_arn = arn:aws:iam::111122223333:role/Operator\nsource_profile = keys\n\
                    [profile keys]\naws_access_key_id = AKID\naws_secret_access_key = secret\n";
     let account = Account::default().answers("sts:AssumeRole", Reply { status: 403, ..xml(REFUSED) });
-    let error = cloud_of_profile(profile, account).identity().await.expect_err("refused");
+    let error = cloud_of_profile(profile, account.client()).identity().await.expect_err("refused");
     assert_eq!(error.kind, CloudErrorKind::Denied, "{error}");
 }
 
@@ -302,13 +305,29 @@ async fn roles_that_are_refused() {
 async fn signatures_that_are_refused() {
     let of = |code: &str, message: &str| Reply {
         status: 403,
-        ..xml(format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"))
+        ..xml(&format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"))
     };
     for (code, message, kind) in [
-        ("SignatureDoesNotMatch", "Signature expired: 20261120T190330Z is now earlier than 20261120T195330Z", CloudErrorKind::ClockWrong),
-        ("SignatureDoesNotMatch", "Signature not yet current: 20261120T210330Z is still later than 20261120T195330Z", CloudErrorKind::ClockWrong),
-        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", CloudErrorKind::ClockWrong),
-        ("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.", CloudErrorKind::SignIn),
+        (
+            "SignatureDoesNotMatch",
+            "Signature expired: 20261120T190330Z is now earlier than 20261120T195330Z",
+            CloudErrorKind::ClockWrong,
+        ),
+        (
+            "SignatureDoesNotMatch",
+            "Signature not yet current: 20261120T210330Z is still later than 20261120T195330Z",
+            CloudErrorKind::ClockWrong,
+        ),
+        (
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            CloudErrorKind::ClockWrong,
+        ),
+        (
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+            CloudErrorKind::SignIn,
+        ),
         ("InvalidClientTokenId", "The security token included in the request is invalid.", CloudErrorKind::SignIn),
     ] {
         let error = Account::default().answers("sts:GetCallerIdentity", of(code, message)).cloud().identity().await;
