@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::domain::cause::LogTail;
 use crate::domain::changes::Wanted;
-use crate::domain::level::Goal;
+use crate::domain::condition::Code;
+use crate::domain::goal::Goal;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
 use crate::domain::text::list;
@@ -121,6 +122,9 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     pub kind: Kind,
+    /// What was found, for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     pub what: String,
     /// The chain of causes, nearest first.
     pub why: Vec<String>,
@@ -131,7 +135,12 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), why: Vec::new(), next: Vec::new(), log: None }
+        Self { kind, code: None, what: what.into(), why: Vec::new(), next: Vec::new(), log: None }
+    }
+
+    #[must_use]
+    pub fn coded(self, code: Option<Code>) -> Self {
+        Self { code, ..self }
     }
 
     #[must_use]

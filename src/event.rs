@@ -10,11 +10,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::clock::Clock;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::{Changes, Wanted};
-use crate::domain::condition::{Condition, Verdict};
+use crate::domain::condition::{Code, Condition, Verdict};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::ladder::{Climbed, ladder};
-use crate::domain::level::{Goal, Level};
 use crate::domain::meeting::{Finding, Proof, Weight};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
@@ -59,6 +59,9 @@ pub enum Event {
     StepFailed {
         until: Condition,
         message: String,
+        /// The same for a program.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<Code>,
     },
     /// A line of the ECS service's own diary, as it appears.
     ServiceSaid {
@@ -225,17 +228,20 @@ pub enum Answer {
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
     pub level: String,
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedCondition>,
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
 
 /// One condition with what was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct JudgedCondition {
     pub condition: Condition,
     pub sentence: String,
     pub verdict: Verdict,
+    /// Why it is not simply good, for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// What it was judged from: addresses, dates, milliseconds.
     pub evidence: String,
     /// What to do about it; empty when it holds.
@@ -319,7 +325,7 @@ pub struct Part {
     /// What to do about it.
     pub next: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedCondition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Box<Probe>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ use super::Desk;
 use crate::config::KEYS;
 use crate::domain::condition::Condition;
 use crate::domain::finding::{Code, Weight};
-use crate::domain::level::Goal;
+use crate::domain::goal::Goal;
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::rehearsal::{Grade, Phase};
@@ -167,10 +167,10 @@ fn samples() -> Vec<Event> {
             observed: Box::new(Observed::nothing(a_time())),
             plan: Plan { to: Goal::Running, steps: Vec::new() },
         },
-        Event::StepStarted { until, limit: until.within() },
+        Event::StepStarted { until, limit: until.rule().within },
         Event::StepProgress { until, note: "no health yet: jicofo, jvb".into() },
         Event::StepFinished { until, took: Duration::from_millis(81_500) },
-        Event::StepFailed { until, message: "the container jvb ran out of memory".into() },
+        Event::StepFailed { until, message: "the container jvb ran out of memory".into(), code: None },
         Event::ServiceSaid { at: a_time(), message: "(service NAME-service) has started 1 tasks: (task 3f2a).".into() },
         Event::PhaseStarted { phase: Phase::Up, number: 3, of: 10 },
         Event::PhaseFinished { phase: Phase::Up, number: 3, grade: Grade::Good, took: Duration::from_secs(155) },

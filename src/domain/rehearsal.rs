@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::condition::Verdict;
+use super::condition::{Condition, Verdict};
 
 /// What a rehearsal does, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,6 +22,16 @@ pub enum Phase {
     NothingLeft,
 }
 
+/// What AWS alone has to answer for.
+pub const OF_AWS: &[Condition] = &[
+    Condition::SignedIn,
+    Condition::ServiceActive,
+    Condition::BalancerActive,
+    Condition::Started,
+    Condition::TargetsHealthy,
+    Condition::RoomsEmpty,
+];
+
 impl Phase {
     pub const ALL: [Self; 10] = [
         Self::Prerequisites,
@@ -35,6 +45,18 @@ impl Phase {
         Self::Down,
         Self::NothingLeft,
     ];
+
+    /// What it has to see, and looks at again while it cannot.
+    pub const fn conditions(self) -> &'static [Condition] {
+        use Condition::*;
+        match self {
+            Self::Prerequisites => &[SignedIn, ServiceActive, BalancerActive],
+            Self::Certificate => &[CertificateTrusted],
+            Self::Https => &[PagesServed],
+            Self::Meeting => &[ServiceActive, BalancerActive, SignallingWorks, MediaFlows],
+            Self::Status | Self::Up | Self::Health | Self::StatusUp | Self::Down | Self::NothingLeft => OF_AWS,
+        }
+    }
 
     /// From 1 to 10.
     pub fn number(self) -> usize {

@@ -200,7 +200,7 @@ impl Render for Tty {
             }
             Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(note.clone()),
             Event::StepFinished { until, took } => self.row_or_new(*until).state = State::Done(Some(*took)),
-            Event::StepFailed { until, message } => {
+            Event::StepFailed { until, message, .. } => {
                 let row = self.row_or_new(*until);
                 (row.state, row.note) = (State::Failed, Some(message.clone()));
             }
