@@ -122,7 +122,6 @@ pub struct Config {
     pub profile: Option<String>,
     /// How long a session lasts.
     pub session: Duration,
-    pub idle: Duration,
     pub dns_servers: Vec<SocketAddr>,
     pub dns_port: u16,
     pub ca_file: Option<PathBuf>,
@@ -133,33 +132,10 @@ pub struct Config {
     pub media: bool,
     pub https_port: u16,
     pub occupancy: Counted,
-    pub webhooks: Vec<Webhook>,
     /// Every key with its value and its origin.
     pub settings: Vec<Setting>,
     /// What is not wrong, but may not be meant.
     pub warnings: Vec<String>,
-}
-
-/// Where to tell what happened. Often its path is a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Webhook(String);
-
-impl Webhook {
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&veiled(&self.0))
-    }
-}
-
-/// An address without what may be secret in it.
-fn veiled(url: &str) -> String {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
-    format!("https://{}/…", host.rsplit('@').next().unwrap_or_default())
 }
 
 impl Config {
@@ -324,7 +300,6 @@ impl Values {
             account: self.read("platform.account", parsed)?,
             profile: self.read("aws.profile", |raw| raw.text().map(str::to_owned))?,
             session: self.must("session.length", |raw| span(raw.text()?))?,
-            idle: self.must("session.idle", |raw| span(raw.text()?))?,
             dns_servers: self.read("dns.servers", servers)?.unwrap_or_default(),
             dns_port: self.must("dns.port", Raw::port)?,
             ca_file: self
@@ -339,7 +314,6 @@ impl Values {
             media: self.must("probe.media", Raw::switch)?,
             https_port: self.must("probe.https_port", Raw::port)?,
             occupancy: self.must("occupancy.source", counted)?,
-            webhooks: self.read("notify.webhooks", webhooks)?.unwrap_or_default(),
             settings: KEYS.iter().map(|k| self.setting(k)).collect(),
             warnings: self.warnings,
         })
@@ -370,11 +344,6 @@ impl Values {
     fn setting(&self, key: &Key) -> Setting {
         let (value, origin) = match self.of.get(key.name) {
             None => (None, Origin::Default),
-            Some((Raw::List(items), origin)) if key.name == "notify.webhooks" => {
-                let hosts = items.iter().map(|i| i.text().map(veiled).unwrap_or_default());
-                let hosts: Vec<String> = hosts.map(|h| format!("{h:?}")).collect();
-                (Some(format!("[{}]", hosts.join(", "))), origin.clone())
-            }
             Some((raw, origin)) => (Some(raw.to_string()), origin.clone()),
         };
         Setting { key: key.name.into(), value, origin: origin.to_string() }
@@ -421,14 +390,4 @@ fn counted(raw: &Raw) -> Result<Counted, String> {
         "none" => Ok(Counted::ByNobody),
         other => Err(format!("{other:?} is neither \"sidecar\" nor \"none\"")),
     }
-}
-
-fn webhooks(raw: &Raw) -> Result<Vec<Webhook>, String> {
-    raw.list()?
-        .into_iter()
-        .map(|given| match given.strip_prefix("https://") {
-            Some(rest) if !rest.is_empty() && !given.contains(char::is_whitespace) => Ok(Webhook(given.to_owned())),
-            Some(_) | None => Err("a webhook must start with https://".into()),
-        })
-        .collect()
 }

@@ -37,7 +37,7 @@ const fn key(
 }
 
 /// All keys, in the order in which they are shown.
-pub const KEYS: [Key; 16] = [
+pub const KEYS: [Key; 14] = [
     key(
         "platform.name",
         &["MEETCTL_PLATFORM"],
@@ -100,15 +100,7 @@ pub const KEYS: [Key; 16] = [
         Shape::Text,
         Some("3h"),
         "length = \"3h\"",
-        "How long a session lasts",
-    ),
-    key(
-        "session.idle",
-        &["MEETCTL_SESSION_IDLE"],
-        Shape::Text,
-        Some("20m"),
-        "idle = \"20m\"",
-        "After how long without people a session may end",
+        "How long a session is expected to last; credentials that end sooner are warned of",
     ),
     key(
         "dns.servers",
@@ -157,14 +149,6 @@ pub const KEYS: [Key; 16] = [
         Some("sidecar"),
         "source = \"sidecar\"",
         "Who counts the people: `sidecar`, or `none`: then `down` refuses for nobody, and `status` says so",
-    ),
-    key(
-        "notify.webhooks",
-        &["MEETCTL_NOTIFY_WEBHOOKS"],
-        Shape::List,
-        None,
-        "webhooks = [\"https://hooks.example.org/meet\"]",
-        "Where to tell what happened",
     ),
 ];
 
