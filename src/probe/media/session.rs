@@ -141,7 +141,6 @@ impl Session<'_> {
             offer,
             local: socket.local(),
             credentials: ours,
-            role: self.ask.dtls,
             ssrc: place.ssrc,
             video,
             others: &place.others,
@@ -149,7 +148,7 @@ impl Session<'_> {
             remotes: &remotes,
             now: tokio::time::Instant::now().into_std(),
         })?;
-        seat.accept(&peer.answering(self.ask.dtls)).await?;
+        seat.accept(&peer.answering()).await?;
         let chosen = offer.channels.choose(self.prefer_sctp);
         self.report.board.tell(|s| s.seats[place.index].channel_settled = chosen.is_none());
         if chosen.is_none() {
