@@ -11,7 +11,7 @@ use crate::domain::text::list;
 use crate::world::{CloudError, CloudErrorKind, TerraformError};
 
 /// How a job that was done ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Done,
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 4] = [Self::Done, Self::NothingToDo, Self::Unhealthy, Self::CannotTell];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// What the exit code means.
     pub const fn meaning(self) -> &'static str {
@@ -46,7 +46,7 @@ impl Outcome {
 }
 
 /// Why a job could not be done; each kind is an exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Bug,
@@ -64,19 +64,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
-        Self::Bug,
-        Self::Usage,
-        Self::Configuration,
-        Self::NoAccess,
-        Self::Refused,
-        Self::TimedOut,
-        Self::Outside,
-        Self::Broken,
-        Self::Unseen,
-        Self::Interrupted,
-        Self::Terminated,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// What the exit code means.
     pub const fn meaning(self) -> &'static str {

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ pub(super) struct Sockets(Mutex<Vec<Arc<dyn Datagrams>>>);
 impl Sockets {
     fn keep(&self, socket: Box<dyn Datagrams>) -> Arc<dyn Datagrams> {
         let socket: Arc<dyn Datagrams> = socket.into();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&socket));
+        self.0.lock().push(Arc::clone(&socket));
         socket
     }
 }

@@ -195,7 +195,7 @@ async fn what_dies_in_the_middle() {
     ];
     for (faults, wanted) in cases {
         let proof = says(faults, &lasting(20)).await;
-        let results = ladder(&proof).map(|rung| rung.result);
+        let results: Vec<Climb> = ladder(&proof).iter().map(|rung| rung.result).collect();
         assert_eq!(code(&proof), wanted, "{:?}", proof.finding);
         assert_eq!(
             results,
