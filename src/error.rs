@@ -12,7 +12,7 @@ use crate::domain::text::list;
 use crate::world::{CloudError, CloudErrorKind, TerraformError};
 
 /// How a job that was done ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Done,
@@ -24,7 +24,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 4] = [Self::Done, Self::NothingToDo, Self::Unhealthy, Self::CannotTell];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// What the exit code means.
     pub const fn meaning(self) -> &'static str {
@@ -47,7 +47,7 @@ impl Outcome {
 }
 
 /// Why a job could not be done; each kind is an exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Bug,
@@ -65,19 +65,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
-        Self::Bug,
-        Self::Usage,
-        Self::Configuration,
-        Self::NoAccess,
-        Self::Refused,
-        Self::TimedOut,
-        Self::Outside,
-        Self::Broken,
-        Self::Unseen,
-        Self::Interrupted,
-        Self::Terminated,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// What the exit code means.
     pub const fn meaning(self) -> &'static str {

@@ -1,9 +1,10 @@
 //! Everything the program says while it works: one stream, one enum, one order.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -252,7 +253,7 @@ pub struct JudgedCondition {
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     pub url: String,
-    pub levels: [Climbed; 5],
+    pub levels: Vec<Climbed>,
     /// What stands in the way of a meeting, or of proving it.
     pub finding: Option<Told>,
     pub warnings: Vec<Told>,
@@ -421,11 +422,11 @@ impl Awaited {
     }
 
     fn set(&self, waiting: Waiting) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *self.0.lock() = Some(waiting);
     }
 
     pub fn now(&self) -> Waiting {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waiting = self.0.lock().clone();
         waiting.unwrap_or_else(|| Waiting { what: "meetctl's own work".to_owned(), unanswered: false })
     }
 }
@@ -466,8 +467,8 @@ impl Events {
 
     /// Says an event. A reader that is gone never stops the work.
     pub fn emit(&self, event: Event) {
-        if let (Some(level), Ok(mut last)) = (event.level(), self.level.lock()) {
-            *last = Some(level);
+        if let Some(level) = event.level() {
+            *self.level.lock() = Some(level);
         }
         if let Some(what) = event.awaits() {
             self.awaited.next(what);
@@ -492,7 +493,7 @@ impl Events {
     pub fn finish(&self, result: Result<Outcome, Failure>) -> u8 {
         match result {
             Ok(outcome) => {
-                let level = self.level.lock().ok().and_then(|last| last.map(str::to_owned));
+                let level = self.level.lock().map(str::to_owned);
                 let exit_code = outcome.exit_code();
                 self.emit(Event::Finished { outcome, exit_code, level });
                 exit_code

@@ -81,8 +81,8 @@ fn configuration() -> String {
          `~/.config/meetctl/config.toml`), that over the default. Unknown keys are errors.\n\n\
          | Key | What it is | Default | Environment | Example |\n| --- | --- | --- | --- | --- |\n",
     );
-    for key in &KEYS {
-        let default = key.default.map_or(String::new(), |d| format!("`{d}`"));
+    for key in KEYS {
+        let default = if key.is_default { format!("`{}`", key.bare()) } else { String::new() };
         let variables: Vec<String> = key.variables.iter().map(|v| format!("`{v}`")).collect();
         let _ = writeln!(
             page,
@@ -90,15 +90,15 @@ fn configuration() -> String {
             key.name,
             key.about,
             variables.join(", "),
-            key.example
+            key.example()
         );
     }
     page
 }
 
 fn exit_codes() -> String {
-    let of_outcomes = Outcome::ALL.into_iter().map(|o| (o.exit_code(), o.meaning()));
-    let of_failures = Kind::ALL.into_iter().map(|k| (k.exit_code(), k.meaning()));
+    let of_outcomes = Outcome::ALL.iter().map(|o| (o.exit_code(), o.meaning()));
+    let of_failures = Kind::ALL.iter().map(|k| (k.exit_code(), k.meaning()));
     let table: BTreeMap<u8, &str> = of_outcomes.chain(of_failures).collect();
     let mut page = String::from("# Exit codes\n\n| Code | Meaning |\n| --- | --- |\n");
     for (code, meaning) in table {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr;
 
 use super::shown::{Cell, Grid, Shown};
 use super::style::{Page, Tone};
@@ -407,7 +408,7 @@ fn two_columns(rows: &[(String, Option<Tone>, String)], page: &Page) -> Shown {
     for (name, tone, text) in rows {
         grid.row([Cell::new(name), tone.map_or_else(|| Cell::new(text), |tone| Cell::toned(tone, text))]);
     }
-    let longest = rows.iter().map(|(name, _, _)| name.chars().count()).max().unwrap_or_default();
+    let longest = rows.iter().map(|(name, _, _)| name.width()).max().unwrap_or_default();
     grid.fix(&[longest]);
     grid.shown()
 }

@@ -90,7 +90,7 @@ fn probe() -> Probe {
     };
     Probe {
         url: evil(),
-        levels: Rung::ALL.map(|level| Climbed { level, result: Climb::Failed, figures: evil() }),
+        levels: Rung::ALL.iter().map(|&level| Climbed { level, result: Climb::Failed, figures: evil() }).collect(),
         finding: Some(told.clone()),
         warnings: vec![told],
         proof: Proof {
