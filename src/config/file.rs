@@ -101,8 +101,8 @@ impl Place<'_> {
                 // A whole section that is not known: the first key in it tells best which one was meant.
                 let first = other.as_table().filter(|_| !name.contains('.')).map(|table| table.keys());
                 let first = first.and_then(|keys| keys.min_by_key(|key| key.span().start));
-                let like = first.map_or_else(|| name.to_owned(), |first| format!("{inside}{}", first.get_ref()));
-                Err(ConfigError::UnknownKey { path, line, key: name.to_owned(), nearest: nearest(&like) })
+                let near = first.map_or_else(|| name.to_owned(), |first| format!("{inside}{}", first.get_ref()));
+                Err(ConfigError::UnknownKey { path, line, key: name.to_owned(), nearest: nearest(&near) })
             }
         }
     }
