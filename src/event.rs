@@ -1,20 +1,21 @@
 //! Everything the program says while it works: one stream, one enum, one order.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::{Changes, Wanted};
-use crate::domain::condition::{Condition, Verdict};
+use crate::domain::condition::{Code, Condition, Verdict};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::ladder::{Climbed, ladder};
-use crate::domain::level::{Goal, Level};
 use crate::domain::meeting::{Finding, Proof, Weight};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
@@ -59,6 +60,9 @@ pub enum Event {
     StepFailed {
         until: Condition,
         message: String,
+        /// The same for a program.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<Code>,
     },
     /// A line of the ECS service's own diary, as it appears.
     ServiceSaid {
@@ -225,17 +229,20 @@ pub enum Answer {
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
     pub level: String,
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedCondition>,
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
 
 /// One condition with what was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct JudgedCondition {
     pub condition: Condition,
     pub sentence: String,
     pub verdict: Verdict,
+    /// Why it is not simply good, for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// What it was judged from: addresses, dates, milliseconds.
     pub evidence: String,
     /// What to do about it; empty when it holds.
@@ -246,7 +253,7 @@ pub struct Judged {
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     pub url: String,
-    pub levels: [Climbed; 5],
+    pub levels: Vec<Climbed>,
     /// What stands in the way of a meeting, or of proving it.
     pub finding: Option<Told>,
     pub warnings: Vec<Told>,
@@ -319,7 +326,7 @@ pub struct Part {
     /// What to do about it.
     pub next: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedCondition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Box<Probe>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -415,11 +422,11 @@ impl Awaited {
     }
 
     fn set(&self, waiting: Waiting) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *self.0.lock() = Some(waiting);
     }
 
     pub fn now(&self) -> Waiting {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waiting = self.0.lock().clone();
         waiting.unwrap_or_else(|| Waiting { what: "meetctl's own work".to_owned(), unanswered: false })
     }
 }
@@ -460,8 +467,8 @@ impl Events {
 
     /// Says an event. A reader that is gone never stops the work.
     pub fn emit(&self, event: Event) {
-        if let (Some(level), Ok(mut last)) = (event.level(), self.level.lock()) {
-            *last = Some(level);
+        if let Some(level) = event.level() {
+            *self.level.lock() = Some(level);
         }
         if let Some(what) = event.awaits() {
             self.awaited.next(what);
@@ -486,7 +493,7 @@ impl Events {
     pub fn finish(&self, result: Result<Outcome, Failure>) -> u8 {
         match result {
             Ok(outcome) => {
-                let level = self.level.lock().ok().and_then(|last| last.map(str::to_owned));
+                let level = self.level.lock().map(str::to_owned);
                 let exit_code = outcome.exit_code();
                 self.emit(Event::Finished { outcome, exit_code, level });
                 exit_code

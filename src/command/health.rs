@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::{Context, unanswered, unless_stopped};
 use crate::domain::condition::{Condition, Verdict};
-use crate::domain::level::Goal;
+use crate::domain::goal::Goal;
 use crate::domain::observed::Observed;
 use crate::domain::plan::exists;
+use crate::domain::view::View;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Health, Judged};
+use crate::event::{Answer, Health, JudgedCondition};
 
 /// Judge every condition of `running` now, each with evidence and what to do
 ///
@@ -47,11 +48,12 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
     let started = tokio::time::Instant::now();
     let mut seen = Observed::nothing(cx.world.clock.now());
     seen.identity = unless_stopped(&cx.stop, sign_in(&cx.world, &cx.policy)).await?;
-    let look = if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.policy) } else { Look::everything() };
+    let look = if asked.iter().any(|c| !c.rule().first_look) { Look::at_all(&cx.policy) } else { Look::everything() };
     let looking = observe(&cx.world, &cx.sight, &look, seen, &cx.stop);
     let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
-    exists(&seen, &cx.policy)?;
-    let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.policy)).collect();
+    let view = View::single(&seen, &cx.policy);
+    exists(&view)?;
+    let judged: Vec<JudgedCondition> = asked.iter().map(|&condition| judge(condition, &view)).collect();
     let outcome = args.outcome(&judged);
     cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
     Ok(outcome)
@@ -63,7 +65,7 @@ impl Args {
         Goal::Running.conditions().iter().copied().filter(asked).collect()
     }
 
-    fn outcome(&self, judged: &[Judged]) -> Outcome {
+    fn outcome(&self, judged: &[JudgedCondition]) -> Outcome {
         let any = |wanted: fn(&Verdict) -> bool| judged.iter().any(|j| wanted(&j.verdict));
         if any(|v| matches!(v, Verdict::Fails(_) | Verdict::Waits(_)))
             || (self.strict && any(|v| matches!(v, Verdict::Warns(_))))

@@ -7,10 +7,11 @@ use crate::domain::action::Action;
 use crate::domain::changes::Wanted;
 use crate::domain::cost::{Cost, Money};
 use crate::domain::estimate::levels;
-use crate::domain::level::{Goal, Level};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::observed::Architecture;
 use crate::domain::ownership::strays;
 use crate::domain::plan::{Policy, plan};
+use crate::domain::view::View;
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
 use crate::event::{Answer, Settled};
@@ -36,7 +37,7 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
     ask::account(cx, "power-down")?;
     let job = cx.job(LIMIT);
     let seen = engine::survey(job, GOAL).await?;
-    let planned = plan(&seen, GOAL, &cx.policy)?;
+    let planned = plan(&View::single(&seen, &cx.policy), GOAL)?;
     // A plan that goes too far is refused before anything is stopped, rather than after.
     let shown = match planned.steps.iter().find(|s| s.action == Some(Action::PowerDown)) {
         Some(_) => engine::preview(job, Wanted::PoweredDown, &seen).await?.map(|p| p.changes),

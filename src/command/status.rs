@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::Context;
-use crate::domain::level::{Level, Standing};
+use crate::domain::goal::Level;
 use crate::domain::observed::Observed;
+use crate::domain::standing::Standing;
 use crate::domain::status::Status;
+use crate::domain::view::View;
 use crate::engine::{Look, observe, sign_in};
 use crate::error::{Failure, Outcome};
 use crate::event::Answer;
@@ -60,7 +62,7 @@ pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
 /// One look, told as an answer.
 async fn look(cx: &Context, last: Observed) -> (Observed, Status) {
     let seen = observe(&cx.world, &cx.sight, &Look::with_billed(), last, &cx.stop).await;
-    let status = Status::of(&seen, &cx.policy, cx.config.name.as_str(), &cx.sight.site.to_string());
+    let status = Status::of(&View::single(&seen, &cx.policy), cx.config.name.as_str(), &cx.sight.site.to_string());
     cx.say.answer(Answer::Status(status.clone()));
     (seen, status)
 }

@@ -7,6 +7,7 @@ use crate::domain::cause;
 use crate::domain::condition::Condition;
 use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::exists;
+use crate::domain::view::View;
 use crate::engine::{Look, log_of, observe, sign_in};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Answer, Why};
@@ -34,7 +35,7 @@ pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
             .because(unseen.why.clone())
             .next(advice(unseen.because)));
     }
-    exists(&seen, &cx.policy)?;
+    exists(&View::single(&seen, &cx.policy))?;
     cx.say.answer(Answer::Why(answer(cx, &seen).await));
     Ok(Outcome::Done)
 }

@@ -6,10 +6,11 @@ use tokio::time::{Instant, sleep};
 
 use super::act::again;
 use super::reach::{Job, reach, survey};
-use crate::domain::condition::{Condition, Verdict};
-use crate::domain::level::{Goal, Level, Standing};
-use crate::domain::observed::Observed;
+use crate::domain::condition::{COUNT_EVERY, Condition, Verdict, is_shut, rooms_empty};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::plan::{Meetings, Policy};
+use crate::domain::standing::Standing;
+use crate::domain::view::View;
 use crate::error::{Failure, Kind, Outcome};
 use crate::event::Event;
 
@@ -85,7 +86,8 @@ async fn may_stop(job: Job<'_>) -> Result<Meetings, Failure> {
     let mut told: Option<String> = None;
     loop {
         let seen = Box::pin(survey(job, Goal::AtMostStandby)).await?;
-        let verdict = until.judge(&seen, job.policy);
+        let view = View::single(&seen, job.policy);
+        let verdict = rooms_empty(&view).verdict;
         if told.is_some() && verdict.is_good() {
             job.say.emit(Event::StepFinished { until, took: began.elapsed() });
         }
@@ -103,16 +105,12 @@ async fn may_stop(job: Job<'_>) -> Result<Meetings, Failure> {
                     job.say.emit(Event::StepProgress { until, note: note.clone() });
                     told = Some(note);
                 }
-                sleep(until.every()).await;
+                sleep(COUNT_EVERY).await;
             }
-            Verdict::Unseen(_) if is_shut(&seen, job.policy) => return Ok(Meetings::Cut),
+            Verdict::Unseen(_) if is_shut(&view) => return Ok(Meetings::Cut),
             Verdict::Unseen(why) => return Err(left_running(&format!("it cannot be told who is there: {why}"))),
         }
     }
-}
-
-fn is_shut(seen: &Observed, policy: &Policy) -> bool {
-    matches!(Condition::SignallingWorks.judge(seen, policy), Verdict::Waits(_) | Verdict::Fails(_))
 }
 
 fn left_running(why: &str) -> Failure {

@@ -9,7 +9,7 @@ use crate::domain::ladder::Climb;
 use crate::domain::meeting::{Flow, Medium, Weight};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::text::{MOST, and_more, lines};
-use crate::event::{Judged, Part, Probe, Rehearsal, Told};
+use crate::event::{JudgedCondition, Part, Probe, Rehearsal, Told};
 
 const STYLE: &str = include_str!("report.css");
 /// More streams than this are summed up, worst first.
@@ -244,7 +244,7 @@ fn streams(probe: &Probe, out: &mut String) {
 
 /// Every condition of `running`, as `health` judged it.
 fn conditions(of: &Rehearsal, out: &mut String) {
-    let judged: Vec<&Judged> = of.phases.iter().flat_map(|part| &part.judged).collect();
+    let judged: Vec<&JudgedCondition> = of.phases.iter().flat_map(|part| &part.judged).collect();
     if judged.is_empty() {
         return;
     }
