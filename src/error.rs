@@ -203,7 +203,7 @@ impl From<CloudError> for Failure {
             }
             _ => (because.into(), advice(because)),
         };
-        Self::new(kind, format!("{} gave no answer to build on", error.what)).because(error.why).next(next)
+        Self::new(kind, format!("{} did not give a usable answer", error.what)).because(error.why).next(next)
     }
 }
 
@@ -275,6 +275,13 @@ impl From<Ends> for Kind {
 
 impl From<TerraformError> for Failure {
     fn from(error: TerraformError) -> Self {
+        let code = Code(error.code());
+        Self::of_terraform(error).coded(Some(code))
+    }
+}
+
+impl Failure {
+    fn of_terraform(error: TerraformError) -> Self {
         use TerraformError as E;
         let what = match &error {
             E::Keys(_) => String::new(),
@@ -319,7 +326,7 @@ impl From<TerraformError> for Failure {
                 .next("`terraform.variables` names a file of values, such as platform.tfvars: `meetctl config show --origin` says where it is set"),
             E::Folder { why, .. } => outside(&why, "make that folder usable, or set XDG_DATA_HOME to another one"),
             E::Garbled { why } => outside(&why, "run the same command again; with `-v` it shows what Terraform said"),
-            E::Other { detail, .. } => outside(&detail, "mend what it names").next(CONTINUES),
+            E::Other { detail, .. } => outside(&detail, "fix what the message names").next(CONTINUES),
         }
     }
 }

@@ -153,7 +153,7 @@ fn settle<T: FromStr<Err: std::fmt::Display>, I: BufRead, O: Write>(
 ) -> Result<Option<T>, Failure> {
     let parse = |given: &str| {
         given.parse().map_err(|e: T::Err| {
-            Failure::new(Kind::Usage, "an option or a variable is of no use")
+            Failure::new(Kind::Usage, "an option or a variable is not valid")
                 .because(e.to_string())
                 .next("say it differently; see `meetctl init --help`")
         })

@@ -71,7 +71,7 @@ impl Args {
 
 fn lasting(given: &str) -> Result<Duration, String> {
     let span = crate::cli::span(given)?;
-    if (SHORTEST..=LONGEST).contains(&span) { Ok(span) } else { Err("it is between 2s and 30m".into()) }
+    if (SHORTEST..=LONGEST).contains(&span) { Ok(span) } else { Err("it must be between 2s and 30m".into()) }
 }
 
 fn percent(given: &str) -> Result<f64, String> {

@@ -34,7 +34,7 @@ pub fn token(file: Option<&Path>, environment: &Environment) -> Result<Option<To
     };
     match wrong {
         None => Ok(Some(Token::new(text))),
-        Some(why) => Err(Failure::new(Kind::Configuration, format!("{origin} is no token"))
+        Some(why) => Err(Failure::new(Kind::Configuration, format!("{origin} is not a token"))
             .because(why)
             .next("put the token alone into it: one line of the form xxx.yyy.zzz")),
     }

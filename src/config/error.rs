@@ -17,12 +17,12 @@ pub enum ConfigError {
     UnknownKey { path: PathBuf, line: usize, key: String, nearest: Option<&'static str> },
     #[error("`{name}` is a section of the configuration, not a key")]
     NotASection { path: PathBuf, line: usize, name: String },
-    #[error("the value of `{key}` is of no use")]
+    #[error("the value of `{key}` is not valid")]
     BadValue { key: &'static str, origin: Origin, why: String },
     #[error("`{key}` is not set")]
     Missing { key: &'static str },
     /// A setting of AWS's own tools; `variable` where it is one.
-    #[error("the AWS setting {setting} is of no use")]
+    #[error("the AWS setting {setting} is not valid")]
     Aws { setting: String, why: String, variable: Option<String> },
     #[error("the private root {} could not be read", path.display())]
     Roots { path: PathBuf, why: String },

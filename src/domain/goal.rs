@@ -104,6 +104,19 @@ impl Goal {
     }
 }
 
+impl Goal {
+    /// What the platform is when the goal is reached.
+    pub const fn reached(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::AtLeastStandby => "deployed",
+            Self::AtMostStandby => "stopped",
+            Self::AtMostPoweredDown => "powered down",
+            Self::Destroyed => "removed",
+        }
+    }
+}
+
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

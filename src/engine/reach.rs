@@ -421,13 +421,13 @@ fn timed_out(until: Condition, after: Duration, awaited: &Awaited, view: &View<'
 }
 
 fn undone(step: &Step) -> Failure {
-    Failure::new(Kind::Refused, format!("somebody undoes it again and again that {}", step.until))
+    Failure::new(Kind::Refused, format!("something else keeps undoing it: {}", step.until.opposite()))
         .because(step.why.clone())
         .next("find out who it is (`meetctl status`), then run the same command again")
 }
 
 fn interrupted(to: Goal) -> Failure {
-    Failure::new(Kind::Interrupted, format!("interrupted before it was {to}"))
+    Failure::new(Kind::Interrupted, format!("interrupted before the platform was {}", to.reached()))
         .next("run the same command again; it continues where it stopped")
         .next("or see where the platform stands: `meetctl status`")
 }

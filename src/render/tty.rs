@@ -48,7 +48,7 @@ enum State {
         since: Timestamp,
         limit: Duration,
     },
-    /// Without a duration it has come true by itself.
+    /// Without a duration: it came true without a change of ours.
     Done(Option<Duration>),
     Failed,
     /// The work ended before its turn came.

@@ -12,8 +12,8 @@ use crate::domain::plan::Refusal;
 
 pub(super) const SIGNED_IN: Rule = Rule {
     name: "credentials",
-    says: "the credentials are good, and for the right account",
-    unsays: "the credentials are not good, or for another account",
+    says: "the credentials are valid, and for the right account",
+    unsays: "the credentials are not valid, or for another account",
     needs: &[Source::Identity],
     within: Duration::from_secs(30),
     judge: signed_in,

@@ -29,8 +29,8 @@ const TASK: Rule = Rule {
 
 pub(super) const STARTED: Rule = Rule {
     name: "task",
-    says: "exactly the task of this start runs",
-    unsays: "the task of this start does not run",
+    says: "the task of this start, and no other, is running",
+    unsays: "the task of this start is not running",
     judge: started,
     evidence: the_task,
     remedy: |view| {
@@ -56,8 +56,8 @@ pub(super) const CONTAINERS_HEALTHY: Rule = Rule {
 
 pub(super) const STEADILY_HEALTHY: Rule = Rule {
     name: "steady",
-    says: "it has stayed healthy for 15 s",
-    unsays: "it does not stay healthy",
+    says: "the task stays healthy",
+    unsays: "the task does not stay healthy",
     within: Duration::from_mins(1),
     cheap: false,
     judge: steady,
@@ -100,7 +100,7 @@ fn refused(view: &View<'_>) -> Option<Judged> {
     let attempts = count(refused.attempts, "attempt", "attempts");
     let said = refused.cause.task.map_or_else(String::new, |_| format!(": {}", refused.cause.evidence));
     let why = format!("{}, after {attempts}; ECS tries again{said}", refused.cause.what);
-    Some(Verdict::Waits(why).code("task-refused"))
+    Some(Verdict::Waits(why).code(refused.cause.code))
 }
 
 /// What the task that runs well now has outlived: worth knowing, and no failure.
@@ -120,7 +120,7 @@ pub fn successor<'a>(view: &View<'a>) -> Option<&'a Deployment> {
 }
 
 fn failed(cause: Cause) -> Judged {
-    Verdict::Fails(cause.what).code("start-failed")
+    Verdict::Fails(cause.what).code(cause.code)
 }
 
 fn started(view: &View<'_>) -> Judged {
@@ -221,10 +221,10 @@ fn steady(view: &View<'_>) -> Judged {
         Some((id, since)) if *id == task.id && between(*since, now) >= STEADY => Verdict::Holds.into(),
         Some((id, since)) if *id == task.id => {
             let since = since.strftime("%H:%M:%S UTC");
-            Verdict::Waits(format!("healthy since {since}; {believed} s of it are believed")).code("task-young")
+            Verdict::Waits(format!("healthy since {since}; it counts after {believed} s")).code("task-young")
         }
         Some(_) | None => {
-            Verdict::Waits(format!("healthy only just now; {believed} s of it are believed")).code("task-young")
+            Verdict::Waits(format!("healthy only just now; it counts after {believed} s")).code("task-young")
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Deployment {
     pub prefer_sctp: bool,
 }
 
-/// Why a `config.js` is of no use.
+/// Why a `config.js` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadConfig {
     /// It is something else.

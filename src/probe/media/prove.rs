@@ -28,7 +28,7 @@ use crate::probe::Limits;
 use crate::probe::meeting::{Names, redact};
 use crate::probe::wire::{Certificates, Door, Wire};
 
-/// Chance for one proof: another one at each moment, so that each try has a room of its own.
+/// The source of random numbers for one proof: another one at each moment, so that each try has a room of its own.
 pub(super) fn chance(seed: u64, clock: &Clock) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed ^ clock.now().as_microsecond().cast_unsigned())
 }

@@ -344,7 +344,7 @@ impl Progress {
         self.trouble(error)
     }
 
-    /// One error of a UDP socket says little; very many mean that it is of no use.
+    /// One error of a UDP socket says little; very many mean that it does not work.
     fn trouble(&mut self, error: &NetError) -> Result<(), Finding> {
         self.errors += 1;
         if self.errors > MOST_SOCKET_ERRORS {

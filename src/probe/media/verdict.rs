@@ -230,7 +230,7 @@ pub(super) fn of_channel(warnings: &mut Vec<Finding>) -> Option<Finding> {
     Some(warnings.remove(at))
 }
 
-/// The longest round trip, when it is long. RTCP's is left aside: it holds the peers' own dawdling.
+/// The longest round trip, when it is long. RTCP's is left aside: it includes the time that the peers take to answer.
 pub(super) fn of_round_trips(proof: &Proof, limit: Duration) -> Option<Finding> {
     let reached = proof.reached.iter().filter_map(|r| r.round_trip);
     let secured = proof.secured.iter().filter_map(|s| s.round_trip);

@@ -26,7 +26,7 @@ pub struct Store {
     directory: PathBuf,
 }
 
-/// Why a kept story is of no use. Starting it over with a reset helps in each case but the first.
+/// Why a kept story cannot be used. Starting it over with a reset helps in each case but the first.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the sandbox's state {} cannot be used", path.display())]

@@ -115,7 +115,7 @@ troubles! { KNOWN:
         ["set the region: `meetctl config show --origin` says where it comes from"];
     Settings "module-broken" [&["Unsupported argument", "Unsupported block type", "Reference to undeclared resource", "Reference to undeclared input variable", "Argument or block definition required", "Invalid resource type", "Unreadable module directory"]]
         => "the module is not valid",
-        ["mend what it names: a module of your own (`terraform.module`), or a file that somebody put beside ours"];
+        ["fix what it names: a module of your own (`terraform.module`), or a file that somebody put beside ours"];
     Outside "nothing-to-adopt" [&["Cannot import non-existent remote object"]]
         => "there is no recordings bucket to take over",
         ["run it without --adopt-recordings"];
