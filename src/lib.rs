@@ -12,6 +12,7 @@
 //! * `render`: how the stream of events looks.
 //! * `limit`, `signal`: what ends a command from outside: its time, signals, a closed pipe.
 
+pub mod answer;
 pub mod cli;
 pub mod clock;
 pub mod command;

@@ -3,8 +3,8 @@
 use clap_complete::Shell;
 
 use super::Desk;
+use crate::answer::Answer;
 use crate::error::Outcome;
-use crate::event::Answer;
 
 /// Write completions for a shell to stdout
 ///

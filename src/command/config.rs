@@ -1,9 +1,9 @@
 //! `meetctl config`
 
 use super::Desk;
+use crate::answer::Answer;
 use crate::config::Config;
 use crate::error::{Failure, Outcome};
-use crate::event::Answer;
 
 /// Show the configuration as it is in force
 #[derive(clap::Args)]

@@ -1,11 +1,11 @@
 //! `cost`: what levels, months and meetings cost.
 
 use super::Desk;
+use crate::answer::{Answer, Costs};
 use crate::domain::estimate::{Codec, Ingress, Meeting, Rest, Usage, View, levels, seed_table};
 use crate::domain::observed::Architecture;
 use crate::domain::price::RATES;
 use crate::error::Outcome;
-use crate::event::{Answer, Costs};
 
 /// Estimate what levels, months and meetings cost
 ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Context, ask};
+use crate::answer::{Answer, Settled};
 use crate::domain::changes::{Changes, Data, Deed, Wanted};
 use crate::domain::cost::Cost;
 use crate::domain::estimate::levels;
@@ -13,7 +14,6 @@ use crate::domain::observed::{Architecture, Observed};
 use crate::domain::plan::spares_meetings;
 use crate::engine::{self, Job};
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::{Answer, Settled};
 use crate::world::{Planned, TerraformError};
 
 /// Create or update the platform with Terraform

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Context, ask};
+use crate::answer::{Answer, Settled};
 use crate::domain::changes::{Recordings, Wanted};
 use crate::domain::cost::{Cost, Money};
 use crate::domain::level::{Goal, Level};
@@ -12,7 +13,6 @@ use crate::domain::observed::Observed;
 use crate::domain::plan::{Policy, plan};
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Settled};
 
 /// Remove the platform, and prove that nothing of it bills
 ///

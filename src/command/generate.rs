@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Desk;
+use crate::answer::Answer;
 use crate::config::KEYS;
 use crate::domain::condition::Condition;
 use crate::domain::finding::{Code, Weight};
@@ -17,7 +18,7 @@ use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::{Answer, Event, SCHEMA, Stamped};
+use crate::event::{Event, SCHEMA, Stamped};
 
 /// Write a reference page as Markdown to stdout
 #[derive(clap::Args)]

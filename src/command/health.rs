@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{Context, unanswered, unless_stopped};
+use crate::answer::{Answer, Health, Judged};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
 use crate::domain::observed::Observed;
 use crate::domain::plan::exists;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Health, Judged};
 
 /// Judge every condition of `running` now, each with evidence and what to do
 ///

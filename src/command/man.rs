@@ -1,8 +1,8 @@
 //! `meetctl man`
 
 use super::Desk;
+use crate::answer::Answer;
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::Answer;
 
 /// Write the manual page to stdout
 ///

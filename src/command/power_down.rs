@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Context, ask};
+use crate::answer::{Answer, Settled};
 use crate::domain::action::Action;
 use crate::domain::changes::Wanted;
 use crate::domain::cost::{Cost, Money};
@@ -13,7 +14,6 @@ use crate::domain::ownership::strays;
 use crate::domain::plan::{Policy, plan};
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Settled};
 
 /// Remove what has an hourly price, and prove that nothing of it is left
 ///

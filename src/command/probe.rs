@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{Visit, load, token};
+use crate::answer::{Answer, Probe};
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
 use crate::domain::ramp::Step;
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::{Answer, Events, Probe};
+use crate::event::Events;
 use crate::probe::media::{Ask, climb, prove};
 use crate::probe::meeting::Policy;
 use crate::probe::site::{BadSite, Site};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Desk;
+use crate::answer::{Answer, Story};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Story};
 use crate::outside;
 use crate::world::sandbox;
 

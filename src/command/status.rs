@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::Context;
+use crate::answer::Answer;
 use crate::domain::level::{Level, Standing};
 use crate::domain::observed::Observed;
 use crate::domain::status::Status;
 use crate::engine::{Look, observe, sign_in};
 use crate::error::{Failure, Outcome};
-use crate::event::Answer;
 
 /// Say where the platform stands, what it costs, and what could not be read
 ///

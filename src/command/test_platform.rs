@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Context, load, token};
+use crate::answer::Answer;
 use crate::config::Environment;
 use crate::engine::{Job, Rehearsed, Script, rehearse};
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::Answer;
 use crate::files::{self, Draft};
 use crate::probe::Sight;
 use crate::render::report;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::Context;
+use crate::answer::{Answer, Why};
 use crate::domain::cause;
 use crate::domain::condition::Condition;
 use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::exists;
 use crate::engine::{Look, log_of, observe, sign_in};
 use crate::error::{Failure, Kind, Outcome, advice};
-use crate::event::{Answer, Why};
 
 /// Name the root cause of the last failed start
 ///

@@ -1,10 +1,10 @@
 //! One condition as an answer: its verdict, what it was judged from, and what to do.
 
+use crate::answer::Judged;
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Policy;
 use crate::error::advice;
-use crate::event::Judged;
 
 /// Judges one condition.
 pub fn judge(condition: Condition, seen: &Observed, policy: &Policy) -> Judged {

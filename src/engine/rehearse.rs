@@ -9,6 +9,7 @@ use super::judge::judge;
 use super::observe::{Look, observe_well, sign_in};
 use super::reach::{Job, reach, unless_interrupted};
 use super::restore::{Home, restore};
+use crate::answer::{Judged, Part, Probe, Rehearsal};
 use crate::domain::cause::LogTail;
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::Cost;
@@ -17,7 +18,7 @@ use crate::domain::observed::{Identity, Observed, Reading};
 use crate::domain::plan::exists;
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::error::{Failure, Kind, Outcome, advice};
-use crate::event::{Event, Judged, Part, Probe, Rehearsal};
+use crate::event::Event;
 use crate::probe::Sight;
 use crate::probe::media::Load;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use jiff::Timestamp;
+use meetctl::answer::{Answer, Costs, Judged, Part, Probe, Rehearsal, Setting, Settled, Told, Why};
 use meetctl::clock::Clock;
 use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::changes::{Change, Changes, Deed, Wanted};
@@ -28,7 +29,7 @@ use meetctl::domain::said::Said;
 use meetctl::domain::status::{People, Status, Stray, Unread};
 use meetctl::domain::text::is_active;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Costs, Event, Judged, Part, Probe, Rehearsal, Setting, Settled, Stamped, Told, Why};
+use meetctl::event::{Event, Stamped};
 use meetctl::render::report::page as html;
 use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Screen, Style, Tty};
 use serde_json::Value;
@@ -239,7 +240,7 @@ fn answers() -> Vec<Answer> {
         standings.into_iter().map(|standing| status(standing, People::Unknown { why: evil() })).collect();
     let cause =
         Cause { what: evil(), evidence: evil(), at: at(0), container: some(), task: None, next: list(), certain: true };
-    let health = meetctl::event::Health { level: evil(), judged: judged(), took: Duration::from_secs(1) };
+    let health = meetctl::answer::Health { level: evil(), judged: judged(), took: Duration::from_secs(1) };
     all.extend([
         Answer::Health(health),
         Answer::Probe(probe()),

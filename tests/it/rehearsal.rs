@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
+use meetctl::answer::{Answer, Probe, Rehearsal};
 use meetctl::cli::Cli;
 use meetctl::command::{Command, Context, Visit, token};
 use meetctl::config::{Config, Environment};
 use meetctl::domain::rehearsal::Grade;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events, Probe, Rehearsal, Stamped};
+use meetctl::event::{Event, Events, Stamped};
 use meetctl::limit::Limit;
 use meetctl::probe::Sight;
 use meetctl::render::{Out, Page, Plain, Render, Style};

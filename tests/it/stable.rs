@@ -1,12 +1,13 @@
 //! What users rely on: the command line, exit codes, keys and events.
 
 use clap::{CommandFactory, Parser};
+use meetctl::answer::Answer;
 use meetctl::cli::Cli;
 use meetctl::clock::Clock;
 use meetctl::command::{Command, Desk};
 use meetctl::config::Environment;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events};
+use meetctl::event::{Event, Events};
 
 /// Runs a command that needs no platform, and returns the text of its answer.
 fn text(arguments: &[&str]) -> Result<String, Failure> {
