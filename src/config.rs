@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod file;
 mod key;
+mod token;
 
 pub(crate) use self::file::survive;
 
@@ -25,6 +26,7 @@ pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
 pub use self::key::{KEYS, Key, span};
 use self::key::{Raw, Shape};
+pub use self::token::token;
 use crate::answer::Setting;
 use crate::domain::changes::Recordings;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};

@@ -223,7 +223,7 @@ impl Awaited {
         self.set(Waiting { what: what.into(), unanswered: false });
     }
 
-    fn set(&self, waiting: Waiting) {
+    pub fn set(&self, waiting: Waiting) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
     }
 

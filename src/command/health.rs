@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Context, unanswered, unless_stopped};
+use super::context::unanswered;
+use super::{Context, Subcommand};
 use crate::answer::{Answer, Health, Judged};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::level::Goal;
@@ -10,6 +11,7 @@ use crate::domain::observed::Observed;
 use crate::domain::plan::exists;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
+use crate::outside::Platform;
 
 /// Judge every condition of `running` now, each with evidence and what to do
 ///
@@ -18,6 +20,7 @@ use crate::error::{Failure, Outcome};
 ///
 /// Example: `meetctl health --only dns,certificate`
 #[derive(Debug, clap::Args)]
+#[command(visible_alias = "check")]
 pub struct Args {
     /// Judge only these conditions, by name
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = named)]
@@ -32,7 +35,7 @@ pub struct Args {
     strict: bool,
 }
 
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(30);
 
 fn named(name: &str) -> Result<Condition, String> {
     let conditions = Goal::Running.conditions();
@@ -42,19 +45,30 @@ fn named(name: &str) -> Result<Condition, String> {
     })
 }
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let asked = args.conditions();
-    let started = tokio::time::Instant::now();
-    let mut seen = Observed::nothing(cx.world.clock.now());
-    seen.identity = unless_stopped(&cx.stop, sign_in(&cx.world, &cx.policy)).await?;
-    let look = if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.policy) } else { Look::everything() };
-    let looking = observe(&cx.world, &cx.sight, &look, seen, &cx.stop);
-    let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
-    exists(&seen, &cx.policy)?;
-    let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.policy)).collect();
-    let outcome = args.outcome(&judged);
-    cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
-    Ok(outcome)
+impl Subcommand for Args {
+    const NAME: &'static str = "health";
+    type Place = Platform;
+    const ONLY_LOOKS: bool = true;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(LIMIT)
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        let asked = self.conditions();
+        let started = tokio::time::Instant::now();
+        let mut seen = Observed::nothing(cx.at.world.clock.now());
+        seen.identity = cx.unless_stopped(sign_in(&cx.at.world, &cx.at.policy)).await?;
+        let look =
+            if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.at.policy) } else { Look::everything() };
+        let looking = observe(&cx.at.world, &cx.at.sight, &look, seen, &cx.stop);
+        let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
+        exists(&seen, &cx.at.policy)?;
+        let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.at.policy)).collect();
+        let outcome = self.outcome(&judged);
+        cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
+        Ok(outcome)
+    }
 }
 
 impl Args {
