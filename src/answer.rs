@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::cause::{Cause, LogTail};
-use crate::domain::condition::{Condition, Verdict};
+use crate::domain::condition::{Code, Condition, Verdict};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{LevelCost, Month, SeedRow, Usage};
+use crate::domain::goal::Level;
 use crate::domain::ladder::{Climbed, ladder};
-use crate::domain::level::Level;
 use crate::domain::meeting::{Finding, Proof, Weight};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::seconds;
@@ -47,17 +47,20 @@ pub enum Answer {
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
     pub level: String,
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedCondition>,
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
 
 /// One condition with what was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct JudgedCondition {
     pub condition: Condition,
     pub sentence: String,
     pub verdict: Verdict,
+    /// Why it is not simply good, for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// What it was judged from: addresses, dates, milliseconds.
     pub evidence: String,
     /// What to do about it; empty when it holds.
@@ -68,7 +71,7 @@ pub struct Judged {
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     pub url: String,
-    pub levels: [Climbed; 5],
+    pub levels: Vec<Climbed>,
     /// What stands in the way of a meeting, or of proving it.
     pub finding: Option<Told>,
     pub warnings: Vec<Told>,
@@ -141,7 +144,7 @@ pub struct Part {
     /// What to do about it.
     pub next: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub judged: Vec<Judged>,
+    pub judged: Vec<JudgedCondition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Box<Probe>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,21 +11,21 @@ pub(crate) use self::file::survive;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use toml::Value;
 
 pub use self::aws::AwsProfile;
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
 pub use self::key::{KEYS, Key, span};
-use self::key::{Raw, Shape};
+use self::key::{counted, parsed, port, servers, switch, text};
 pub use self::token::token;
 use crate::answer::Setting;
 use crate::domain::changes::Recordings;
@@ -124,7 +124,6 @@ pub struct Config {
     pub profile: Option<String>,
     /// How long a session lasts.
     pub session: Duration,
-    pub idle: Duration,
     pub dns_servers: Vec<SocketAddr>,
     pub dns_port: u16,
     pub ca_file: Option<PathBuf>,
@@ -135,33 +134,10 @@ pub struct Config {
     pub media: bool,
     pub https_port: u16,
     pub occupancy: Counted,
-    pub webhooks: Vec<Webhook>,
     /// Every key with its value and its origin.
     pub settings: Vec<Setting>,
     /// What is not wrong, but may not be meant.
     pub warnings: Vec<String>,
-}
-
-/// Where to tell what happened. Often its path is a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Webhook(String);
-
-impl Webhook {
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&veiled(&self.0))
-    }
-}
-
-/// An address without what may be secret in it.
-fn veiled(url: &str) -> String {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
-    format!("https://{}/…", host.rsplit('@').next().unwrap_or_default())
 }
 
 impl Config {
@@ -246,14 +222,15 @@ pub fn roots_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError
 
 /// What has been found so far.
 struct Values {
-    of: BTreeMap<&'static str, (Raw, Origin)>,
+    of: BTreeMap<&'static str, (Value, Origin)>,
     warnings: Vec<String>,
 }
 
 impl Values {
     fn defaults() -> Self {
-        let defaults = KEYS.iter().filter_map(|k| Some((k.name, (Raw::typed(k.default?, k.shape), Origin::Default))));
-        Self { of: defaults.collect(), warnings: Vec::new() }
+        let defaults = KEYS.iter().filter(|key| key.is_default);
+        let of = defaults.map(|key| (key.name, (key.typed(key.bare()), Origin::Default))).collect();
+        Self { of, warnings: Vec::new() }
     }
 
     fn sandbox() -> Self {
@@ -264,43 +241,43 @@ impl Values {
             ("platform.region", "us-west-2"),
             ("platform.account", "111122223333"),
         ] {
-            values.set(key, Raw::Text(value.into()), Origin::Sandbox);
+            values.set(key, value.into(), Origin::Sandbox);
         }
         values
     }
 
-    fn set(&mut self, key: &'static str, raw: Raw, origin: Origin) {
-        self.of.insert(key, (raw, origin));
+    fn set(&mut self, key: &'static str, value: Value, origin: Origin) {
+        self.of.insert(key, (value, origin));
     }
 
     fn add_file(&mut self, path: &Path, content: Vec<file::Found>) {
         for found in content {
-            self.set(found.key.name, found.raw, Origin::File { path: path.to_owned(), line: found.line });
+            self.set(found.key.name, found.value, Origin::File { path: path.to_owned(), line: found.line });
         }
     }
 
     fn add_environment(&mut self, environment: &Environment) {
-        for key in &KEYS {
-            let Some((variable, value)) = key.variables.iter().find_map(|v| Some((*v, environment.value(v)?))) else {
-                continue;
-            };
-            self.warn_of_aws(key, variable, value);
-            self.set(key.name, Raw::typed(value, key.shape), Origin::Variable(variable));
+        for key in KEYS {
+            if let Some((variable, value)) = key.variables.iter().find_map(|v| Some((*v, environment.value(v)?))) {
+                self.warn_of_aws(key, variable, value);
+                self.set(key.name, key.typed(value), Origin::Variable(variable));
+            }
         }
     }
 
     /// Where nobody says a region, it is the profile's.
     fn add_profile(&mut self, environment: &Environment) {
         let is_default = matches!(self.of.get("platform.region"), None | Some((_, Origin::Default)));
-        let profile = self.of.get("aws.profile").and_then(|(raw, _)| raw.text().ok()).unwrap_or("default").to_owned();
+        let profile =
+            self.of.get("aws.profile").and_then(|(value, _)| text(value).ok()).unwrap_or("default").to_owned();
         if is_default && let Some(region) = AwsProfile::of(environment, &profile).region {
-            self.set("platform.region", Raw::Text(region), Origin::Profile(profile));
+            self.set("platform.region", region.into(), Origin::Profile(profile));
         }
     }
 
     /// A region that was exported for something else makes the platform look destroyed.
     fn warn_of_aws(&mut self, key: &Key, variable: &str, value: &str) {
-        if let Some((Raw::Text(written), origin @ Origin::File { .. })) = self.of.get(key.name)
+        if let Some((Value::String(written), origin @ Origin::File { .. })) = self.of.get(key.name)
             && key.name == "platform.region"
             && variable.starts_with("AWS_")
             && written != value
@@ -312,37 +289,28 @@ impl Values {
     fn add_flags(&mut self, flags: &Flags) {
         for (key, flag, value) in flags.given() {
             if let Some(value) = value {
-                self.set(key, Raw::typed(value, Shape::Text), Origin::Flag(flag));
+                self.set(key, value.as_str().into(), Origin::Flag(flag));
             }
         }
     }
 
     fn check(self, folder: &Path) -> Result<Config, ConfigError> {
-        let domain = self.read("platform.domain", parsed)?;
         Ok(Config {
+            domain: self.read("platform.domain", parsed)?,
             name: self.must("platform.name", parsed)?,
-            domain,
             region: self.must("platform.region", parsed)?,
             account: self.read("platform.account", parsed)?,
-            profile: self.read("aws.profile", |raw| raw.text().map(str::to_owned))?,
-            session: self.must("session.length", |raw| span(raw.text()?))?,
-            idle: self.must("session.idle", |raw| span(raw.text()?))?,
+            profile: self.read("aws.profile", parsed)?,
+            session: self.must("session.length", |value| span(text(value)?))?,
             dns_servers: self.read("dns.servers", servers)?.unwrap_or_default(),
-            dns_port: self.must("dns.port", Raw::port)?,
-            ca_file: self
-                .read("tls.ca_file", |raw| raw.text().map(PathBuf::from))?
-                .map(|p| self.beside("tls.ca_file", &p, folder)),
-            terraform_dir: self
-                .read("terraform.dir", |raw| raw.text().map(PathBuf::from))?
-                .map(|p| self.beside("terraform.dir", &p, folder)),
-            terraform_variables: self
-                .read("terraform.variables", |raw| raw.text().map(PathBuf::from))?
-                .map(|p| self.beside("terraform.variables", &p, folder)),
-            media: self.must("probe.media", Raw::switch)?,
-            https_port: self.must("probe.https_port", Raw::port)?,
+            dns_port: self.must("dns.port", port)?,
+            ca_file: self.path("tls.ca_file", folder)?,
+            terraform_dir: self.path("terraform.dir", folder)?,
+            terraform_variables: self.path("terraform.variables", folder)?,
+            media: self.must("probe.media", switch)?,
+            https_port: self.must("probe.https_port", port)?,
             occupancy: self.must("occupancy.source", counted)?,
-            webhooks: self.read("notify.webhooks", webhooks)?.unwrap_or_default(),
-            settings: KEYS.iter().map(|k| self.setting(k)).collect(),
+            settings: KEYS.iter().map(|key| self.setting(key)).collect(),
             warnings: self.warnings,
         })
     }
@@ -350,87 +318,31 @@ impl Values {
     fn read<T>(
         &self,
         key: &'static str,
-        parse: impl FnOnce(&Raw) -> Result<T, String>,
+        parse: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some((raw, origin)) = self.of.get(key) else { return Ok(None) };
-        parse(raw).map(Some).map_err(|why| ConfigError::BadValue { key, origin: origin.clone(), why })
+        let Some((value, origin)) = self.of.get(key) else { return Ok(None) };
+        parse(value).map(Some).map_err(|why| ConfigError::BadValue { key, origin: origin.clone(), why })
     }
 
-    fn must<T>(&self, key: &'static str, parse: impl FnOnce(&Raw) -> Result<T, String>) -> Result<T, ConfigError> {
+    fn must<T>(&self, key: &'static str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, ConfigError> {
         self.read(key, parse)?.ok_or(ConfigError::Missing { key })
     }
 
     /// A relative path is relative to the file that names it, else to the current folder.
-    fn beside(&self, key: &str, path: &Path, folder: &Path) -> PathBuf {
+    fn path(&self, key: &'static str, folder: &Path) -> Result<Option<PathBuf>, ConfigError> {
         let base = match self.of.get(key) {
             Some((_, Origin::File { path, .. })) => path.parent().unwrap_or(folder),
             Some(_) | None => folder,
         };
-        base.join(path)
+        self.read(key, |value| Ok(base.join(text(value)?)))
     }
 
     fn setting(&self, key: &Key) -> Setting {
-        let (value, origin) = match self.of.get(key.name) {
-            None => (None, Origin::Default),
-            Some((Raw::List(items), origin)) if key.name == "notify.webhooks" => {
-                let hosts = items.iter().map(|i| i.text().map(veiled).unwrap_or_default());
-                let hosts: Vec<String> = hosts.map(|h| format!("{h:?}")).collect();
-                (Some(format!("[{}]", hosts.join(", "))), origin.clone())
-            }
-            Some((raw, origin)) => (Some(raw.to_string()), origin.clone()),
-        };
-        Setting { key: key.name.into(), value, origin: origin.to_string() }
-    }
-}
-
-impl fmt::Display for Raw {
-    /// As TOML writes it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::Number(n) => write!(f, "{n}"),
-            Self::Switch(on) => write!(f, "{on}"),
-            Self::List(items) => {
-                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-                write!(f, "[{}]", items.join(", "))
-            }
-            Self::Other(kind) => f.write_str(kind),
+        let found = self.of.get(key.name);
+        Setting {
+            key: key.name.into(),
+            value: found.map(|(value, _)| value.to_string()),
+            origin: found.map_or(&Origin::Default, |(_, origin)| origin).to_string(),
         }
     }
-}
-
-fn parsed<T: FromStr<Err: fmt::Display>>(raw: &Raw) -> Result<T, String> {
-    raw.text()?.parse().map_err(|e: T::Err| e.to_string())
-}
-
-fn servers(raw: &Raw) -> Result<Vec<SocketAddr>, String> {
-    const DNS: u16 = 53;
-    raw.list()?
-        .into_iter()
-        .map(|given| {
-            let bare = given.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
-            bare.or_else(|_| given.parse::<SocketAddr>())
-                .ok()
-                .filter(|to| to.port() != 0)
-                .ok_or_else(|| format!("{given:?} is not an IP address such as 192.0.2.53 or 192.0.2.53:5353"))
-        })
-        .collect()
-}
-
-fn counted(raw: &Raw) -> Result<Counted, String> {
-    match raw.text()? {
-        "sidecar" => Ok(Counted::BySidecar),
-        "none" => Ok(Counted::ByNobody),
-        other => Err(format!("{other:?} is neither \"sidecar\" nor \"none\"")),
-    }
-}
-
-fn webhooks(raw: &Raw) -> Result<Vec<Webhook>, String> {
-    raw.list()?
-        .into_iter()
-        .map(|given| match given.strip_prefix("https://") {
-            Some(rest) if !rest.is_empty() && !given.contains(char::is_whitespace) => Ok(Webhook(given.to_owned())),
-            Some(_) | None => Err("a webhook must start with https://".into()),
-        })
-        .collect()
 }

@@ -4,14 +4,15 @@ use serde::Serialize;
 
 use crate::domain::cause::LogTail;
 use crate::domain::changes::Wanted;
-use crate::domain::level::Goal;
+use crate::domain::condition::Code;
+use crate::domain::goal::Goal;
 use crate::domain::observed::Blindness;
 use crate::domain::plan::Refusal;
 use crate::domain::text::list;
 use crate::world::{CloudError, CloudErrorKind, TerraformError};
 
 /// How a job that was done ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Done,
@@ -23,7 +24,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 4] = [Self::Done, Self::NothingToDo, Self::Unhealthy, Self::CannotTell];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// What the exit code means.
     pub const fn meaning(self) -> &'static str {
@@ -46,7 +47,7 @@ impl Outcome {
 }
 
 /// Why a job could not be done; each kind is an exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Bug,
@@ -64,19 +65,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
-        Self::Bug,
-        Self::Usage,
-        Self::Configuration,
-        Self::NoAccess,
-        Self::Refused,
-        Self::TimedOut,
-        Self::Outside,
-        Self::Broken,
-        Self::Unseen,
-        Self::Interrupted,
-        Self::Terminated,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// What the exit code means.
     pub const fn meaning(self) -> &'static str {
@@ -121,6 +110,9 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     pub kind: Kind,
+    /// What was found, for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     pub what: String,
     /// The chain of causes, nearest first.
     pub why: Vec<String>,
@@ -131,7 +123,12 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), why: Vec::new(), next: Vec::new(), log: None }
+        Self { kind, code: None, what: what.into(), why: Vec::new(), next: Vec::new(), log: None }
+    }
+
+    #[must_use]
+    pub fn coded(self, code: Option<Code>) -> Self {
+        Self { code, ..self }
     }
 
     #[must_use]

@@ -1,17 +1,18 @@
 //! Everything the program says while it works: one stream, one enum, one order.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::domain::changes::{Changes, Wanted};
-use crate::domain::condition::Condition;
-use crate::domain::level::{Goal, Level};
+use crate::domain::condition::{Code, Condition};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::rehearsal::{Grade, Phase};
@@ -54,6 +55,9 @@ pub enum Event {
     StepFailed {
         until: Condition,
         message: String,
+        /// The same for a program.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<Code>,
     },
     /// A line of the ECS service's own diary, as it appears.
     ServiceSaid {
@@ -224,11 +228,11 @@ impl Awaited {
     }
 
     pub fn set(&self, waiting: Waiting) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *self.0.lock() = Some(waiting);
     }
 
     pub fn now(&self) -> Waiting {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waiting = self.0.lock().clone();
         waiting.unwrap_or_else(|| Waiting { what: "meetctl's own work".to_owned(), unanswered: false })
     }
 }
@@ -269,8 +273,8 @@ impl Events {
 
     /// Says an event. A reader that is gone never stops the work.
     pub fn emit(&self, event: Event) {
-        if let (Some(level), Ok(mut last)) = (event.level(), self.level.lock()) {
-            *last = Some(level);
+        if let Some(level) = event.level() {
+            *self.level.lock() = Some(level);
         }
         if let Some(what) = event.awaits() {
             self.awaited.next(what);
@@ -295,7 +299,7 @@ impl Events {
     pub fn finish(&self, result: Result<Outcome, Failure>) -> u8 {
         match result {
             Ok(outcome) => {
-                let level = self.level.lock().ok().and_then(|last| last.map(str::to_owned));
+                let level = self.level.lock().map(str::to_owned);
                 let exit_code = outcome.exit_code();
                 self.emit(Event::Finished { outcome, exit_code, level });
                 exit_code

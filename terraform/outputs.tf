@@ -79,12 +79,12 @@ output "power" {
 }
 
 output "schedule_group_name" {
-  description = "EventBridge Scheduler group for meetctl's schedules."
+  description = "EventBridge Scheduler group for schedules of the service; empty."
   value       = aws_scheduler_schedule_group.this.name
 }
 
 output "scheduler_role_arn" {
-  description = "Role that the schedules act with."
+  description = "Role that schedules in that group act with."
   value       = aws_iam_role.scheduler.arn
 }
 

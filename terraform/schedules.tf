@@ -1,5 +1,4 @@
-# The schedules themselves are made and removed by meetctl, through the API. Terraform owns the group they live in and
-# the role they act with.
+# An empty group for schedules of the service, and the role that schedules in it act with. Nothing here makes a schedule.
 
 resource "aws_scheduler_schedule_group" "this" {
   name = var.name

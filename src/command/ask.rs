@@ -7,6 +7,7 @@ use crate::domain::changes::Changes;
 use crate::domain::observed::Observed;
 use crate::domain::ownership::leftovers;
 use crate::domain::plan::{Agreed, Policy};
+use crate::domain::view::View;
 use crate::error::{Failure, Kind};
 use crate::event::Event;
 
@@ -23,7 +24,7 @@ impl Named {
         let by_terraform: BTreeSet<String> = changes.into_iter().flat_map(Changes::deleted).collect();
         // A load balancer of Terraform's whose ARN is not known could be any of them.
         let nameless = |c: &Changes| c.resources.iter().any(|r| r.kind == "aws_lb" && r.deletes() && r.arn.is_none());
-        let listed = if changes.is_some_and(nameless) { Vec::new() } else { leftovers(seen, policy) };
+        let listed = if changes.is_some_and(nameless) { Vec::new() } else { leftovers(&View::single(seen, policy)) };
         let left: Vec<_> = listed.into_iter().filter(|thing| !by_terraform.contains(&thing.arn)).collect();
         Self {
             leftovers: left.iter().map(|thing| format!("{thing}: {}", thing.arn)).collect(),

@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use super::{Context, Subcommand, ask};
 use crate::answer::{Answer, Settled};
 use crate::domain::changes::{Changes, Data, Deed, Wanted};
+use crate::domain::condition::spares_meetings;
 use crate::domain::cost::Cost;
 use crate::domain::estimate::levels;
-use crate::domain::level::{Goal, Level};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::observed::{Architecture, Observed};
-use crate::domain::plan::spares_meetings;
+use crate::domain::view::View;
 use crate::engine::{self, Job};
 use crate::error::{Failure, Kind, Outcome};
 use crate::outside::Platform;
@@ -152,7 +153,7 @@ fn refuse_a_lost_state(changes: &Changes, seen: &Observed) -> Result<(), Failure
 fn spare_a_meeting(changes: &Changes, seen: &Observed, cx: &Context) -> Result<(), Failure> {
     let restarts = changes.resources.iter().any(|c| c.kind == "aws_ecs_service" || c.kind == "aws_ecs_task_definition");
     if restarts && seen.live_tasks().next().is_some() {
-        spares_meetings(seen, &cx.at.policy)?;
+        spares_meetings(&View::single(seen, &cx.at.policy))?;
         cx.say.warn("the platform runs: this replaces its task, which takes some minutes");
     }
     Ok(())

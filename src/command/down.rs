@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Context, Subcommand};
-use crate::domain::level::Goal;
+use crate::domain::goal::Goal;
 use crate::domain::plan::{Meetings, Policy};
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};

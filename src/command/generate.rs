@@ -13,7 +13,7 @@ use crate::answer::Answer;
 use crate::config::KEYS;
 use crate::domain::condition::Condition;
 use crate::domain::finding::{Code, Weight};
-use crate::domain::level::Goal;
+use crate::domain::goal::Goal;
 use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::rehearsal::{Grade, Phase};
@@ -89,8 +89,8 @@ fn configuration() -> String {
          `~/.config/meetctl/config.toml`), that over the default. Unknown keys are errors.\n\n\
          | Key | What it is | Default | Environment | Example |\n| --- | --- | --- | --- | --- |\n",
     );
-    for key in &KEYS {
-        let default = key.default.map_or(String::new(), |d| format!("`{d}`"));
+    for key in KEYS {
+        let default = if key.is_default { format!("`{}`", key.bare()) } else { String::new() };
         let variables: Vec<String> = key.variables.iter().map(|v| format!("`{v}`")).collect();
         let _ = writeln!(
             page,
@@ -98,15 +98,15 @@ fn configuration() -> String {
             key.name,
             key.about,
             variables.join(", "),
-            key.example
+            key.example()
         );
     }
     page
 }
 
 fn exit_codes() -> String {
-    let of_outcomes = Outcome::ALL.into_iter().map(|o| (o.exit_code(), o.meaning()));
-    let of_failures = Kind::ALL.into_iter().map(|k| (k.exit_code(), k.meaning()));
+    let of_outcomes = Outcome::ALL.iter().map(|o| (o.exit_code(), o.meaning()));
+    let of_failures = Kind::ALL.iter().map(|k| (k.exit_code(), k.meaning()));
     let table: BTreeMap<u8, &str> = of_outcomes.chain(of_failures).collect();
     let mut page = String::from("# Exit codes\n\n| Code | Meaning |\n| --- | --- |\n");
     for (code, meaning) in table {
@@ -175,10 +175,10 @@ fn samples() -> Vec<Event> {
             observed: Box::new(Observed::nothing(a_time())),
             plan: Plan { to: Goal::Running, steps: Vec::new() },
         },
-        Event::StepStarted { until, limit: until.within() },
+        Event::StepStarted { until, limit: until.rule().within },
         Event::StepProgress { until, note: "no health yet: jicofo, jvb".into() },
         Event::StepFinished { until, took: Duration::from_millis(81_500) },
-        Event::StepFailed { until, message: "the container jvb ran out of memory".into() },
+        Event::StepFailed { until, message: "the container jvb ran out of memory".into(), code: None },
         Event::ServiceSaid { at: a_time(), message: "(service NAME-service) has started 1 tasks: (task 3f2a).".into() },
         Event::PhaseStarted { phase: Phase::Up, number: 3, of: 10 },
         Event::PhaseFinished { phase: Phase::Up, number: 3, grade: Grade::Good, took: Duration::from_secs(155) },

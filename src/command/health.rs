@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::context::unanswered;
 use super::{Context, Subcommand};
-use crate::answer::{Answer, Health, Judged};
+use crate::answer::{Answer, Health, JudgedCondition};
 use crate::domain::condition::{Condition, Verdict};
-use crate::domain::level::Goal;
+use crate::domain::goal::Goal;
 use crate::domain::observed::Observed;
 use crate::domain::plan::exists;
+use crate::domain::view::View;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
 use crate::outside::Platform;
@@ -60,11 +61,12 @@ impl Subcommand for Args {
         let mut seen = Observed::nothing(cx.at.world.clock.now());
         seen.identity = cx.unless_stopped(sign_in(&cx.at.world, &cx.at.policy)).await?;
         let look =
-            if asked.contains(&Condition::MediaFlows) { Look::at_all(&cx.at.policy) } else { Look::everything() };
+            if asked.iter().any(|c| !c.rule().first_look) { Look::at_all(&cx.at.policy) } else { Look::everything() };
         let looking = observe(&cx.at.world, &cx.at.sight, &look, seen, &cx.stop);
         let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
-        exists(&seen, &cx.at.policy)?;
-        let judged: Vec<Judged> = asked.iter().map(|&condition| judge(condition, &seen, &cx.at.policy)).collect();
+        let view = View::single(&seen, &cx.at.policy);
+        exists(&view)?;
+        let judged: Vec<JudgedCondition> = asked.iter().map(|&condition| judge(condition, &view)).collect();
         let outcome = self.outcome(&judged);
         cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
         Ok(outcome)
@@ -77,7 +79,7 @@ impl Args {
         Goal::Running.conditions().iter().copied().filter(asked).collect()
     }
 
-    fn outcome(&self, judged: &[Judged]) -> Outcome {
+    fn outcome(&self, judged: &[JudgedCondition]) -> Outcome {
         let any = |wanted: fn(&Verdict) -> bool| judged.iter().any(|j| wanted(&j.verdict));
         if any(|v| matches!(v, Verdict::Fails(_) | Verdict::Waits(_)))
             || (self.strict && any(|v| matches!(v, Verdict::Warns(_))))

@@ -210,9 +210,8 @@ region = "{}"
 {profile}
 
 [session]
-# How long a session lasts, and after how long without people it may end.
+# How long a session is expected to last; credentials that end sooner are warned of.
 length = "3h"
-idle = "20m"
 
 [dns]
 # Name servers to ask instead of the system's resolver.
@@ -229,9 +228,6 @@ media = true
 [occupancy]
 # Who counts the people: "sidecar", or "none": then `down` refuses for nobody, and `status` says so.
 source = "sidecar"
-
-[notify]
-# webhooks = ["https://hooks.example.org/meet"]
 "#,
             self.name, self.domain, self.region
         );

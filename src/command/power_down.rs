@@ -8,10 +8,11 @@ use crate::domain::action::Action;
 use crate::domain::changes::Wanted;
 use crate::domain::cost::{Cost, Money};
 use crate::domain::estimate::levels;
-use crate::domain::level::{Goal, Level};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::observed::Architecture;
 use crate::domain::ownership::strays;
 use crate::domain::plan::{Policy, plan};
+use crate::domain::view::View;
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
 use crate::outside::Platform;
@@ -45,7 +46,7 @@ impl Subcommand for Args {
         ask::account(cx, "power-down")?;
         let job = cx.job(LIMIT);
         let seen = engine::survey(job, GOAL).await?;
-        let planned = plan(&seen, GOAL, &cx.at.policy)?;
+        let planned = plan(&View::single(&seen, &cx.at.policy), GOAL)?;
         // A plan that goes too far is refused before anything is stopped, rather than after.
         let shown = match planned.steps.iter().find(|s| s.action == Some(Action::PowerDown)) {
             Some(_) => engine::preview(job, Wanted::PoweredDown, &seen).await?.map(|p| p.changes),

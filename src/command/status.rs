@@ -6,9 +6,11 @@ use tokio::time::sleep;
 
 use super::{Context, Subcommand};
 use crate::answer::Answer;
-use crate::domain::level::{Level, Standing};
+use crate::domain::goal::Level;
 use crate::domain::observed::Observed;
+use crate::domain::standing::Standing;
 use crate::domain::status::Status;
+use crate::domain::view::View;
 use crate::engine::{Look, observe, sign_in};
 use crate::error::{Failure, Outcome};
 use crate::outside::{Hold, Platform};
@@ -66,7 +68,8 @@ impl Subcommand for Args {
 /// One look, told as an answer.
 async fn look(cx: &Context, last: Observed) -> (Observed, Status) {
     let seen = observe(&cx.at.world, &cx.at.sight, &Look::with_billed(), last, &cx.stop).await;
-    let status = Status::of(&seen, &cx.at.policy, cx.at.config.name.as_str(), &cx.at.sight.site.to_string());
+    let status =
+        Status::of(&View::single(&seen, &cx.at.policy), cx.at.config.name.as_str(), &cx.at.sight.site.to_string());
     cx.say.answer(Answer::Status(status.clone()));
     (seen, status)
 }

@@ -8,6 +8,7 @@ use crate::domain::cause;
 use crate::domain::condition::Condition;
 use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::exists;
+use crate::domain::view::View;
 use crate::engine::{Look, log_of, observe, sign_in};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::outside::Platform;
@@ -49,7 +50,7 @@ impl Subcommand for Args {
                 .because(unseen.why.clone())
                 .next(advice(unseen.because)));
         }
-        exists(&seen, &cx.at.policy)?;
+        exists(&View::single(&seen, &cx.at.policy))?;
         cx.say.answer(Answer::Why(answer(cx, &seen).await));
         Ok(Outcome::Done)
     }

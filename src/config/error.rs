@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{KEYS, Origin};
+use super::{Key, Origin};
 use crate::error::{Failure, Kind};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,14 +28,13 @@ pub enum ConfigError {
     Roots { path: PathBuf, why: String },
 }
 
-fn example(key: &str) -> &'static str {
-    KEYS.iter().find(|k| k.name == key).map_or("", |k| k.example)
+fn example(key: &str) -> String {
+    Key::find(key).map(Key::example).unwrap_or_default()
 }
 
 /// How to set a key where it was set wrongly.
 fn mend(key: &str, origin: &Origin) -> String {
-    let value = example(key).split_once(" = ").map_or("", |(_, value)| value);
-    let bare = value.trim_matches(|c| "[]\"".contains(c));
+    let bare = Key::find(key).map_or("", Key::bare);
     match origin {
         Origin::Variable(variable) => format!("set it like this: {variable}={bare}"),
         Origin::Flag(flag) => format!("write it like this: `{flag} {bare}`"),

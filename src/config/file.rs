@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, Value};
 
 use super::ConfigError;
-use super::key::{KEYS, Key, Raw};
+use super::key::{HUGE, KEYS, Key, nearest};
 use crate::files;
 
 /// A configuration file is small; anything larger is not one.
@@ -17,7 +19,7 @@ const PROJECT_FILE: &str = "meetctl.toml";
 #[derive(Debug)]
 pub struct Found {
     pub key: &'static Key,
-    pub raw: Raw,
+    pub value: Value,
     pub line: usize,
 }
 
@@ -56,9 +58,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Found>, ConfigError> {
     let place = Place { path, text };
     let table = DeTable::parse(text).map_err(|e| place.syntax(&e))?;
     let mut found = Vec::new();
-    for (name, value) in table.get_ref() {
-        place.walk(name.get_ref(), name.span().start, value.get_ref(), &mut found)?;
-    }
+    place.walk_all("", table.get_ref(), &mut found)?;
     Ok(found)
 }
 
@@ -73,47 +73,43 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Follows tables until a key is reached.
-    fn walk(&self, name: &str, at: usize, value: &DeValue<'_>, found: &mut Vec<Found>) -> Result<(), ConfigError> {
-        let inside = format!("{name}.");
-        let is_section = KEYS.iter().any(|k| k.name.starts_with(&inside));
-        match (KEYS.iter().find(|k| k.name == name), value) {
-            (Some(key), value) => found.push(Found { key, raw: raw(value), line: self.line(at) }),
-            (None, DeValue::Table(table)) if is_section => {
-                for (inner, value) in table {
-                    self.walk(&format!("{inside}{}", inner.get_ref()), inner.span().start, value.get_ref(), found)?;
-                }
-            }
-            (None, _) if is_section => {
-                return Err(ConfigError::NotASection {
-                    path: self.path.to_owned(),
-                    line: self.line(at),
-                    name: name.into(),
-                });
-            }
-            // A whole section that is not known: the first key in it tells best which one was meant.
-            (None, DeValue::Table(table)) if !table.is_empty() && !name.contains('.') => {
-                let inner = table.keys().min_by_key(|k| k.span().start).map_or("", |k| k.get_ref());
-                return Err(self.unknown(name, at, &format!("{name}.{inner}")));
-            }
-            (None, _) => return Err(self.unknown(name, at, name)),
-        }
-        Ok(())
+    fn walk_all(&self, above: &str, table: &DeTable<'_>, found: &mut Vec<Found>) -> Result<(), ConfigError> {
+        table.iter().try_for_each(|(name, value)| {
+            self.walk(&format!("{above}{}", name.get_ref()), name.span().start, value, found)
+        })
     }
 
-    fn unknown(&self, name: &str, at: usize, like: &str) -> ConfigError {
-        ConfigError::UnknownKey {
-            path: self.path.to_owned(),
-            line: self.line(at),
-            key: name.to_owned(),
-            nearest: super::key::nearest(like),
+    /// Follows tables until a key is reached.
+    fn walk(
+        &self,
+        name: &str,
+        at: usize,
+        value: &Spanned<DeValue<'_>>,
+        found: &mut Vec<Found>,
+    ) -> Result<(), ConfigError> {
+        let (path, line, inside) = (self.path.to_owned(), self.line(at), format!("{name}."));
+        let is_section = KEYS.iter().any(|key| key.name.starts_with(&inside));
+        match (Key::find(name), value.get_ref()) {
+            (Some(key), _) => {
+                let value = Value::deserialize(ValueDeserializer::from(value.clone())).unwrap_or(HUGE);
+                found.push(Found { key, value, line });
+                Ok(())
+            }
+            (None, DeValue::Table(table)) if is_section => self.walk_all(&inside, table, found),
+            (None, _) if is_section => Err(ConfigError::NotASection { path, line, name: name.to_owned() }),
+            (None, other) => {
+                // A whole section that is not known: the first key in it tells best which one was meant.
+                let first = other.as_table().filter(|_| !name.contains('.')).map(|table| table.keys());
+                let first = first.and_then(|keys| keys.min_by_key(|key| key.span().start));
+                let near = first.map_or_else(|| name.to_owned(), |first| format!("{inside}{}", first.get_ref()));
+                Err(ConfigError::UnknownKey { path, line, key: name.to_owned(), nearest: nearest(&near) })
+            }
         }
     }
 
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {
-        let at = error.span().map_or(0, |s| s.start);
-        let before = self.before(at);
-        let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+        let at = error.span().map_or(0, |span| span.start);
+        let column = 1 + self.before(at).chars().rev().take_while(|c| *c != '\n').count();
         let message = error.message().replace('\n', ", ");
         ConfigError::Syntax { path: self.path.to_owned(), line: self.line(at), column, message }
     }
@@ -123,21 +119,6 @@ impl Place<'_> {
     }
 
     fn before(&self, at: usize) -> &str {
-        let end = (0..=at.min(self.text.len())).rev().find(|i| self.text.is_char_boundary(*i)).unwrap_or(0);
-        &self.text[..end]
-    }
-}
-
-fn raw(value: &DeValue<'_>) -> Raw {
-    match value {
-        DeValue::String(text) => Raw::Text(text.to_string()),
-        DeValue::Integer(n) => {
-            i64::from_str_radix(n.as_str(), n.radix()).map_or(Raw::Other("a huge number"), Raw::Number)
-        }
-        DeValue::Boolean(on) => Raw::Switch(*on),
-        DeValue::Array(items) => Raw::List(items.iter().map(|i| raw(i.get_ref())).collect()),
-        DeValue::Float(_) => Raw::Other("a fraction"),
-        DeValue::Datetime(_) => Raw::Other("a date"),
-        DeValue::Table(_) => Raw::Other("a section"),
+        &self.text[..self.text.floor_char_boundary(at)]
     }
 }

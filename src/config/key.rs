@@ -1,8 +1,14 @@
 //! Every key of the configuration, and how its value is read.
 
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use toml::Value;
+
+use crate::domain::plan::Counted;
 
 /// One key.
 #[derive(Debug)]
@@ -10,243 +16,145 @@ pub struct Key {
     pub name: &'static str,
     /// The environment variables that set it, the strongest first.
     pub variables: &'static [&'static str],
-    pub shape: Shape,
-    pub default: Option<&'static str>,
-    pub example: &'static str,
+    /// A value as TOML writes it.
+    pub value: &'static str,
+    /// Whether that is the value where nobody says one.
+    pub is_default: bool,
     pub about: &'static str,
 }
 
-/// How a value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    Text,
-    Number,
-    Switch,
-    List,
+/// `is`: by default; `like`: only an example.
+macro_rules! keys {
+    ($(#[doc = $about:literal] $name:literal $how:ident $value:tt from $($variable:ident)+;)*) => {
+        /// All keys, in the order in which they are shown.
+        pub const KEYS: &[Key] = &[$(Key {
+            name: $name,
+            variables: &[$(stringify!($variable)),+],
+            value: stringify!($value),
+            is_default: keys!($how),
+            about: $about.trim_ascii_start(),
+        }),*];
+    };
+    (is) => { true };
+    (like) => { false };
 }
 
-const fn key(
-    name: &'static str,
-    variables: &'static [&'static str],
-    shape: Shape,
-    default: Option<&'static str>,
-    example: &'static str,
-    about: &'static str,
-) -> Key {
-    Key { name, variables, shape, default, example, about }
+keys! {
+    /// Prefix of every resource's name
+    "platform.name" is "jitsi-video-platform" from MEETCTL_PLATFORM;
+    /// The name under which people meet
+    "platform.domain" like "meet.example.org" from MEETCTL_DOMAIN;
+    /// The AWS region of the platform
+    "platform.region" is "us-west-2" from MEETCTL_REGION AWS_REGION AWS_DEFAULT_REGION;
+    /// The AWS account of the platform; credentials of another one are refused
+    "platform.account" like "111122223333" from MEETCTL_ACCOUNT;
+    /// The profile of the AWS configuration that has the credentials
+    "aws.profile" like "jitsi-hosting" from MEETCTL_PROFILE AWS_PROFILE;
+    /// A Terraform module of your own, instead of the one that ships with meetctl; relative to the file that names it
+    "terraform.dir" like "terraform" from MEETCTL_TERRAFORM_DIR;
+    /// A file with values of the Terraform module's variables; relative to the file that names it
+    "terraform.variables" like "platform.tfvars" from MEETCTL_TERRAFORM_VARIABLES;
+    /// How long a session is expected to last; credentials that end sooner are warned of
+    "session.length" is "3h" from MEETCTL_SESSION_LENGTH;
+    /// Name servers to ask instead of the system's resolver: addresses, each with a port where it is not 53
+    "dns.servers" like ["192.0.2.53"] from MEETCTL_DNS_SERVERS;
+    /// The port of the zone's own name servers
+    "dns.port" is 53 from MEETCTL_DNS_PORT;
+    /// One more root to trust, always shown as a warning; relative to the file that names it
+    "tls.ca_file" like "private-root.pem" from MEETCTL_CA_FILE;
+    /// Whether a meeting is proven with media; `false` stops at signalling, and says so
+    "probe.media" is true from MEETCTL_PROBE_MEDIA;
+    /// The port at which the web pages are asked for
+    "probe.https_port" is 443 from MEETCTL_PROBE_HTTPS_PORT;
+    /// Who counts the people: `sidecar`, or `none`: then `down` refuses for nobody, and `status` says so
+    "occupancy.source" is "sidecar" from MEETCTL_OCCUPANCY_SOURCE;
 }
 
-/// All keys, in the order in which they are shown.
-pub const KEYS: [Key; 16] = [
-    key(
-        "platform.name",
-        &["MEETCTL_PLATFORM"],
-        Shape::Text,
-        Some("jitsi-video-platform"),
-        "name = \"jitsi-video-platform\"",
-        "Prefix of every resource's name",
-    ),
-    key(
-        "platform.domain",
-        &["MEETCTL_DOMAIN"],
-        Shape::Text,
-        None,
-        "domain = \"meet.example.org\"",
-        "The name under which people meet",
-    ),
-    key(
-        "platform.region",
-        &["MEETCTL_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"],
-        Shape::Text,
-        Some("us-west-2"),
-        "region = \"us-west-2\"",
-        "The AWS region of the platform",
-    ),
-    key(
-        "platform.account",
-        &["MEETCTL_ACCOUNT"],
-        Shape::Text,
-        None,
-        "account = \"111122223333\"",
-        "The AWS account of the platform; credentials of another one are refused",
-    ),
-    key(
-        "aws.profile",
-        &["MEETCTL_PROFILE", "AWS_PROFILE"],
-        Shape::Text,
-        None,
-        "profile = \"jitsi-hosting\"",
-        "The profile of the AWS configuration that has the credentials",
-    ),
-    key(
-        "terraform.dir",
-        &["MEETCTL_TERRAFORM_DIR"],
-        Shape::Text,
-        None,
-        "dir = \"terraform\"",
-        "A Terraform module of your own, instead of the one that ships with meetctl; relative to the file that names it",
-    ),
-    key(
-        "terraform.variables",
-        &["MEETCTL_TERRAFORM_VARIABLES"],
-        Shape::Text,
-        None,
-        "variables = \"platform.tfvars\"",
-        "A file with values of the Terraform module's variables; relative to the file that names it",
-    ),
-    key(
-        "session.length",
-        &["MEETCTL_SESSION_LENGTH"],
-        Shape::Text,
-        Some("3h"),
-        "length = \"3h\"",
-        "How long a session lasts",
-    ),
-    key(
-        "session.idle",
-        &["MEETCTL_SESSION_IDLE"],
-        Shape::Text,
-        Some("20m"),
-        "idle = \"20m\"",
-        "After how long without people a session may end",
-    ),
-    key(
-        "dns.servers",
-        &["MEETCTL_DNS_SERVERS"],
-        Shape::List,
-        None,
-        "servers = [\"192.0.2.53\"]",
-        "Name servers to ask instead of the system's resolver: addresses, each with a port where it is not 53",
-    ),
-    key(
-        "dns.port",
-        &["MEETCTL_DNS_PORT"],
-        Shape::Number,
-        Some("53"),
-        "port = 53",
-        "The port of the zone's own name servers",
-    ),
-    key(
-        "tls.ca_file",
-        &["MEETCTL_CA_FILE"],
-        Shape::Text,
-        None,
-        "ca_file = \"private-root.pem\"",
-        "One more root to trust, always shown as a warning; relative to the file that names it",
-    ),
-    key(
-        "probe.media",
-        &["MEETCTL_PROBE_MEDIA"],
-        Shape::Switch,
-        Some("true"),
-        "media = true",
-        "Whether a meeting is proven with media; `false` stops at signalling, and says so",
-    ),
-    key(
-        "probe.https_port",
-        &["MEETCTL_PROBE_HTTPS_PORT"],
-        Shape::Number,
-        Some("443"),
-        "https_port = 443",
-        "The port at which the web pages are asked for",
-    ),
-    key(
-        "occupancy.source",
-        &["MEETCTL_OCCUPANCY_SOURCE"],
-        Shape::Text,
-        Some("sidecar"),
-        "source = \"sidecar\"",
-        "Who counts the people: `sidecar`, or `none`: then `down` refuses for nobody, and `status` says so",
-    ),
-    key(
-        "notify.webhooks",
-        &["MEETCTL_NOTIFY_WEBHOOKS"],
-        Shape::List,
-        None,
-        "webhooks = [\"https://hooks.example.org/meet\"]",
-        "Where to tell what happened",
-    ),
-];
+impl Key {
+    pub(super) fn find(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
 
-/// A value as it was written somewhere.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Raw {
-    Text(String),
-    Number(i64),
-    Switch(bool),
-    List(Vec<Raw>),
-    /// Something that no key takes, by TOML's name for it.
-    Other(&'static str),
+    /// A line that sets it, below its section.
+    pub fn example(&self) -> String {
+        format!("{} = {}", self.name.rsplit('.').next().unwrap_or_default(), self.value)
+    }
+
+    /// The value without what TOML wants around it.
+    pub fn bare(&self) -> &'static str {
+        self.value.trim_matches(|c| "[]\"".contains(c))
+    }
+
+    /// Reads what a flag or a variable says as the kind of value that the key takes; what is of another kind stays text.
+    pub(super) fn typed(&self, given: &str) -> Value {
+        let word = given.trim().to_ascii_lowercase();
+        match self.value.as_bytes()[0] {
+            b'[' => given.split([',', ' ']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().into(),
+            b'0'..=b'9' => word.parse::<i64>().map_or_else(|_| given.into(), Value::from),
+            b't' if ["true", "yes", "on", "1"].contains(&word.as_str()) => true.into(),
+            b't' if ["false", "no", "off", "0"].contains(&word.as_str()) => false.into(),
+            _ => given.into(),
+        }
+    }
 }
 
-impl Raw {
-    /// Reads what a flag or a variable says, in the shape of the key.
-    pub fn typed(given: &str, shape: Shape) -> Self {
-        let text = || Self::Text(given.to_owned());
-        match shape {
-            Shape::Text => text(),
-            Shape::Number => given.trim().parse().map_or_else(|_| text(), Self::Number),
-            Shape::Switch => match given.trim().to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => Self::Switch(true),
-                "false" | "no" | "off" | "0" => Self::Switch(false),
-                _ => text(),
-            },
-            Shape::List => {
-                let parts = given.split([',', ' ']).map(str::trim).filter(|p| !p.is_empty());
-                Self::List(parts.map(|p| Self::Text(p.to_owned())).collect())
-            }
-        }
-    }
+/// Too large for TOML's integers, in [`Value`]'s terms.
+pub(super) const HUGE: Value = Value::Float(f64::INFINITY);
 
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Text(_) => "text",
-            Self::Number(_) => "a number",
-            Self::Switch(_) => "true or false",
-            Self::List(_) => "a list",
-            Self::Other(kind) => kind,
-        }
-    }
+fn refuse<T>(value: &Value, wanted: &str) -> Result<T, String> {
+    Err(match value {
+        Value::String(text) => format!("{text:?} is not {wanted}"),
+        Value::Integer(_) => format!("it is a number, not {wanted}"),
+        Value::Boolean(_) => format!("it is true or false, not {wanted}"),
+        Value::Array(_) => format!("it is a list, not {wanted}"),
+        Value::Float(huge) if huge.is_infinite() => format!("it is a huge number, not {wanted}"),
+        Value::Float(_) => format!("it is a fraction, not {wanted}"),
+        Value::Datetime(_) => format!("it is a date, not {wanted}"),
+        Value::Table(_) => format!("it is a section, not {wanted}"),
+    })
+}
 
-    fn refuse(&self, wanted: &str) -> String {
-        match self {
-            Self::Text(text) => format!("{text:?} is not {wanted}"),
-            Self::Number(_) | Self::Switch(_) | Self::List(_) | Self::Other(_) => {
-                format!("it is {}, not {wanted}", self.kind())
-            }
-        }
+pub(super) fn text(value: &Value) -> Result<&str, String> {
+    match value.as_str() {
+        Some(text) if text.trim().is_empty() => Err("it is empty".into()),
+        Some(text) => Ok(text),
+        None => refuse(value, "text in quotes"),
     }
+}
 
-    pub fn text(&self) -> Result<&str, String> {
-        match self {
-            Self::Text(text) if text.trim().is_empty() => Err("it is empty".into()),
-            Self::Text(text) => Ok(text),
-            Self::Number(_) | Self::Switch(_) | Self::List(_) | Self::Other(_) => Err(self.refuse("text in quotes")),
-        }
-    }
+pub(super) fn parsed<T: FromStr<Err: Display>>(value: &Value) -> Result<T, String> {
+    text(value)?.parse().map_err(|e: T::Err| e.to_string())
+}
 
-    pub fn list(&self) -> Result<Vec<&str>, String> {
-        match self {
-            Self::List(items) => items.iter().map(Self::text).collect(),
-            Self::Text(_) | Self::Number(_) | Self::Switch(_) | Self::Other(_) => {
-                Err(self.refuse("a list of texts in square brackets"))
-            }
-        }
-    }
+pub(super) fn switch(value: &Value) -> Result<bool, String> {
+    value.as_bool().map_or_else(|| refuse(value, "true or false"), Ok)
+}
 
-    pub fn switch(&self) -> Result<bool, String> {
-        match self {
-            Self::Switch(on) => Ok(*on),
-            Self::Text(_) | Self::Number(_) | Self::List(_) | Self::Other(_) => Err(self.refuse("true or false")),
-        }
-    }
+pub(super) fn port(value: &Value) -> Result<u16, String> {
+    let wanted = "a port from 1 to 65535";
+    let Some(number) = value.as_integer() else { return refuse(value, wanted) };
+    u16::try_from(number).ok().filter(|port| *port > 0).ok_or_else(|| format!("{number} is not {wanted}"))
+}
 
-    pub fn port(&self) -> Result<u16, String> {
-        let wanted = "a port from 1 to 65535";
-        match self {
-            Self::Number(n) => u16::try_from(*n).ok().filter(|p| *p > 0).ok_or_else(|| format!("{n} is not {wanted}")),
-            Self::Text(_) | Self::Switch(_) | Self::List(_) | Self::Other(_) => Err(self.refuse(wanted)),
-        }
+pub(super) fn servers(value: &Value) -> Result<Vec<SocketAddr>, String> {
+    const DNS: u16 = 53;
+    let Some(items) = value.as_array() else { return refuse(value, "a list of texts in square brackets") };
+    let server = |item| {
+        let given = text(item)?;
+        let address = given.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS)).or_else(|_| given.parse());
+        address
+            .ok()
+            .filter(|to| to.port() != 0)
+            .map_or_else(|| refuse(item, "an IP address such as 192.0.2.53 or 192.0.2.53:5353"), Ok)
+    };
+    items.iter().map(server).collect()
+}
+
+pub(super) fn counted(value: &Value) -> Result<Counted, String> {
+    match text(value)? {
+        "sidecar" => Ok(Counted::BySidecar),
+        "none" => Ok(Counted::ByNobody),
+        other => Err(format!("{other:?} is neither \"sidecar\" nor \"none\"")),
     }
 }
 
@@ -269,38 +177,28 @@ pub fn span(given: &str) -> Result<Duration, String> {
 
 /// The key that was probably meant.
 pub(super) fn nearest(given: &str) -> Option<&'static str> {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let (distance, name) = KEYS
-        .iter()
-        .map(|k| {
-            let apart = distance(&given.to_lowercase(), k.name);
-            let astray = 1 + distance(&last(&given.to_lowercase()), &last(k.name));
-            (apart.min(astray), k.name)
-        })
-        .min()?;
-    (distance <= 1 + given.len().min(24) / 6).then_some(name)
-}
-
-/// How many letters must be added, dropped or changed (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
     const LONGEST_NAME: usize = 64;
-    let b: Vec<char> = b.chars().take(LONGEST_NAME).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(LONGEST_NAME).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    let given: String = given.to_lowercase().chars().take(LONGEST_NAME).collect();
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let apart = |key: &Key| {
+        let astray = 1 + strsim::levenshtein(&last(&given), &last(key.name));
+        (strsim::levenshtein(&given, key.name).min(astray), key.name)
+    };
+    let (distance, name) = KEYS.iter().map(apart).min()?;
+    (distance <= 1 + given.len().min(24) / 6).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_toml() {
+        for key in KEYS {
+            let value: Value = key.value.parse().expect(key.name);
+            assert_eq!(value, key.typed(key.bare()), "{}", key.name);
+        }
+    }
 
     #[test]
     fn spans() {

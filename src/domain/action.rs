@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::judge::is_detached;
-use super::observed::Observed;
+use super::condition::is_detached;
+use super::view::View;
 
 /// One change to the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -32,10 +32,10 @@ pub enum Action {
 impl Action {
     /// Whether a start is what takes the place of the tasks that are there: by a new deployment, or by attaching the
     /// service to other target groups, which makes one.
-    pub(super) fn replaces_tasks(self, seen: &Observed) -> bool {
+    pub(super) fn replaces_tasks(self, view: &View<'_>) -> bool {
         match self {
             Self::Start => true,
-            Self::Restore => is_detached(seen),
+            Self::Restore => is_detached(view),
             Self::Stop
             | Self::PowerDown
             | Self::RemoveBalancers

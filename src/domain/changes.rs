@@ -48,7 +48,7 @@ pub enum Recordings {
 }
 
 /// What happens to one resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Deed {
     Create,
@@ -62,7 +62,7 @@ pub enum Deed {
 }
 
 impl Deed {
-    pub const ALL: [Self; 6] = [Self::Create, Self::Adopt, Self::Update, Self::Replace, Self::Delete, Self::Keep];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// As Terraform's own plan marks it.
     pub const fn mark(self) -> &'static str {

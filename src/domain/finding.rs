@@ -219,7 +219,7 @@ codes! {
         "look at the log of the jicofo container for the room's name";
     RequestNotAuthorized Request NotApplicable "request-not-authorized":
         "authentication is on, and the probe may not open a room",
-        "give the probe a token, or a login";
+        "give the probe a token";
     SessionInvalid Request Failure "session-invalid":
         "the focus does not accept the probe's session",
         "try again; when it stays, look at the log of the jicofo container";

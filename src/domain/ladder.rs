@@ -10,7 +10,7 @@ use super::ramp::millis;
 use super::text::list;
 
 /// What a proof climbs; each rung stands on the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::VariantArray)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rung {
     /// From the host name to the bridge's invitation.
@@ -44,7 +44,7 @@ pub struct Climbed {
 }
 
 impl Rung {
-    pub const ALL: [Self; 5] = [Self::Signalling, Self::Reach, Self::Secure, Self::Channel, Self::Media];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -92,9 +92,9 @@ impl Rung {
 
 /// Every rung of a proof. What everybody has passed stays shown, whatever came afterwards; what was not reached has no
 /// figures of the few who were faster.
-pub fn ladder(proof: &Proof) -> [Climbed; 5] {
+pub fn ladder(proof: &Proof) -> Vec<Climbed> {
     let broke = proof.finding.as_ref().map(|finding| Rung::of(finding.stage));
-    Rung::ALL.map(|level| {
+    let climbed = Rung::ALL.iter().map(|&level| {
         let result = match broke {
             Some(broke) if level == broke => Climb::Failed,
             Some(broke) if level > broke && !level.is_shown(proof) => Climb::NotReached,
@@ -102,7 +102,8 @@ pub fn ladder(proof: &Proof) -> [Climbed; 5] {
         };
         let figures = if result == Climb::NotReached { String::new() } else { level.figures(proof) };
         Climbed { level, result, figures }
-    })
+    });
+    climbed.collect()
 }
 
 fn signalling(proof: &Proof) -> Option<String> {
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn a_ladder_ends_where_it_broke() {
         use Climb::*;
-        let results = |proof: &Proof| ladder(proof).map(|c| c.result);
+        let results = |proof: &Proof| ladder(proof).iter().map(|c| c.result).collect::<Vec<_>>();
         assert_eq!(results(&Proof::default()), [Shown; 5]);
         for &code in Code::ALL {
             let proof = Proof { finding: Some(Finding::new(code)), ..Proof::default() };
@@ -217,10 +218,10 @@ mod tests {
             flows: vec![flow("a", 0), flow("b", 20)],
             ..Proof::default()
         };
-        let [signalling, .., media] = ladder(&proof).map(|c| c.figures);
-        assert_eq!(signalling, "as far as login after 80 ms");
+        let climbed = ladder(&proof);
+        assert_eq!(climbed[0].figures, "as far as login after 80 ms");
         assert_eq!(
-            media,
+            climbed[4].figures,
             "380 of 400 packets in 2 streams, worst b to c: 10.0 % lost, audible after 0.4 s, 2 out of order, 2.3 ms through the bridge \
              (p95 31 ms)"
         );

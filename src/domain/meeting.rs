@@ -71,18 +71,6 @@ impl Stage {
     }
 }
 
-/// What is proven; each level is strictly stronger than the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Proven {
-    /// L1: packets travel to the bridge and back on UDP.
-    Reach,
-    /// L2: ICE and DTLS are up.
-    Secure,
-    /// L3: the bridge forwards.
-    Media,
-}
-
 /// A stage that one participant has finished.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Passed {
@@ -264,21 +252,6 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// The strongest level that was shown.
-    pub fn proven(&self) -> Option<Proven> {
-        let forwards = self.finding.as_ref().is_none_or(|finding| finding.stage == Stage::Channel);
-        let climbed = self.ramp.as_ref().is_some_and(|ramp| ramp.good().is_some());
-        if (!self.flows.is_empty() || climbed) && forwards {
-            Some(Proven::Media)
-        } else if !self.secured.is_empty() {
-            Some(Proven::Secure)
-        } else if self.reached.iter().any(|r| r.outcome == Answer::Answered) {
-            Some(Proven::Reach)
-        } else {
-            None
-        }
-    }
-
     /// When each participant passed a stage, from the first to the last.
     pub fn passed(&self, stage: Stage) -> Vec<Duration> {
         let mut all: Vec<Duration> = self.stages.iter().filter(|p| p.stage == stage).map(|p| p.at).collect();

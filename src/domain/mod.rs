@@ -7,11 +7,11 @@ pub mod changes;
 pub mod condition;
 pub mod cost;
 pub mod estimate;
-mod evidence;
+
 pub mod finding;
-mod judge;
+
+pub mod goal;
 pub mod ladder;
-pub mod level;
 pub mod meeting;
 pub mod name;
 pub mod observed;
@@ -21,8 +21,11 @@ pub mod price;
 pub mod ramp;
 pub mod rehearsal;
 pub mod said;
+pub mod stack;
+pub mod standing;
 pub mod status;
 pub mod text;
+pub mod view;
 
 #[cfg(test)]
 mod example;

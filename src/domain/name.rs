@@ -136,9 +136,6 @@ impl Names {
     pub fn secret(&self) -> String {
         format!("{}-jitsi-secrets", self.platform)
     }
-    pub fn bucket(&self, account: &AccountId) -> String {
-        format!("{}-recordings-{account}", self.platform)
-    }
 }
 
 /// A text without the user names and passwords of the addresses in it, as in `https://user:password@host`, or

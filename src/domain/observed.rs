@@ -49,6 +49,19 @@ pub enum Blindness {
 }
 
 impl Blindness {
+    /// Names it for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not-looked",
+            Self::SignIn => "sign-in",
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+            Self::Garbled => "invalid-response",
+            Self::Unprovable => "not-admitted",
+        }
+    }
+
     /// Whether the next look may see it: AWS is busy, or an answer was lost on its way.
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable)
@@ -120,8 +133,6 @@ pub struct Observed {
     pub managed: Reading<Vec<String>>,
     /// The buckets that a removal of the platform leaves. Present and empty when there is none.
     pub kept: Reading<Vec<String>>,
-    /// What this run has asked for and seen so far; empty for a single look.
-    pub run: Run,
 }
 
 impl Observed {
@@ -145,13 +156,12 @@ impl Observed {
             billed: Reading::not_asked(),
             managed: Reading::not_asked(),
             kept: Reading::not_asked(),
-            run: Run::default(),
         }
     }
 
-    /// The deployment that this run counts on, else the service's current one.
+    /// The service's current deployment.
     pub fn deployment(&self) -> Option<&DeploymentId> {
-        self.run.asked.as_ref().map(|a| &a.deployment).or_else(|| self.service.present()?.primary().map(|d| &d.id))
+        self.service.present()?.primary().map(|d| &d.id)
     }
 
     /// The tasks that have not stopped.
@@ -161,32 +171,13 @@ impl Observed {
 
     /// The live task of the current start.
     pub fn task(&self) -> Option<&Task> {
-        let ours = self.deployment();
-        self.live_tasks().find(|t| t.deployment.as_ref() == ours).or_else(|| self.live_tasks().next())
+        self.task_of(self.deployment())
     }
-}
 
-/// What a run remembers between its looks. Nothing of it is needed to continue with a new run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Run {
-    /// The start that this run made, or found under way and counts on.
-    pub asked: Option<Asked>,
-    /// What this run has written on the service about the start that it made.
-    pub mark: Option<Mark>,
-    /// The deployment that has replaced the one that this run counts on, and since when it is seen.
-    pub replaced: Option<(DeploymentId, Timestamp)>,
-    /// Since when the running task has been healthy in every look.
-    pub healthy_since: Option<(TaskId, Timestamp)>,
-    /// Whether this run will look again at what does not hold yet; a single look cannot wait.
-    pub waits: bool,
-    /// Whether this run has lifted the scale-in protection.
-    pub unprotected: bool,
-    /// When Terraform, asked by this run, had restored or removed what has an hourly price, or all.
-    pub terraformed: Option<Timestamp>,
-    /// When this run had asked for the deletion of leftover load balancers.
-    pub balancers_removed: Option<Timestamp>,
-    /// The VPC in which the platform was seen to stand.
-    pub vpc: Option<String>,
+    /// The live task of that deployment, else any.
+    pub(super) fn task_of(&self, deployment: Option<&DeploymentId>) -> Option<&Task> {
+        self.live_tasks().find(|t| t.deployment.as_ref() == deployment).or_else(|| self.live_tasks().next())
+    }
 }
 
 /// A start that was asked for.

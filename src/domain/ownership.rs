@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::billed::{Billed, Kind, Placement, Witness};
 use super::name::{AccountId, PlatformName, Region};
 use super::observed::{Observed, Reading, Unreadable};
-use super::plan::Policy;
+use super::view::View;
 
 /// The tags that everything of a platform carries. Keys and values count exactly as they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -52,6 +52,16 @@ impl Tags {
     }
 }
 
+impl fmt::Display for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { project, environment, managed_by } = self;
+        let pairs = [("project", project), ("environment", environment), ("managed-by", managed_by)];
+        let mut found = pairs.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        found.clone().take(1).try_for_each(|(key, value)| write!(f, "{key} {value}"))?;
+        found.by_ref().skip(1).try_for_each(|(key, value)| write!(f, ", {key} {value}"))
+    }
+}
+
 /// Why one tag is not as it would be on a thing of the platform.
 fn strange(key: &str, found: Option<&str>, wanted: Option<&str>) -> Option<String> {
     match (found, wanted) {
@@ -84,7 +94,8 @@ impl fmt::Display for NoPlatform {
 }
 
 impl NoPlatform {
-    fn of(seen: &Observed, policy: &Policy, theirs: Option<String>) -> Self {
+    fn of(view: &View<'_>, theirs: Option<String>) -> Self {
+        let seen = view.seen;
         let answers = seen.tls.present().filter(|tls| tls.shown.is_ok()).map(|tls| {
             let host = seen.names.present().map_or_else(|| "its domain".to_owned(), |names| names.host.to_string());
             format!(
@@ -93,8 +104,8 @@ impl NoPlatform {
             )
         });
         Self {
-            platform: policy.platform.clone(),
-            region: policy.region.clone(),
+            platform: view.policy.platform.clone(),
+            region: view.policy.region.clone(),
             account: seen.identity.present().map(|identity| identity.account.clone()),
             theirs,
             answers,
@@ -117,21 +128,22 @@ pub enum Presence {
 }
 
 /// Whether what was found is this platform: the service with its tags, else what a removal leaves.
-pub fn presence(seen: &Observed, policy: &Policy) -> Presence {
-    match &seen.service {
+pub fn presence(view: &View<'_>) -> Presence {
+    match &view.seen.service {
         Reading::Unreadable(why) => Presence::Unknown(why.clone()),
-        Reading::Present(service) => match service.tags.strange_to(&policy.platform) {
+        Reading::Present(service) => match service.tags.strange_to(&view.policy.platform) {
             None => Presence::There,
             Some(why) => {
                 let theirs = format!("the service of that name is not this platform's: {why}");
-                Presence::Nowhere(NoPlatform::of(seen, policy, Some(theirs)))
+                Presence::Nowhere(NoPlatform::of(view, Some(theirs)))
             }
         },
-        Reading::Absent => without_service(seen, policy),
+        Reading::Absent => without_service(view),
     }
 }
 
-fn without_service(seen: &Observed, policy: &Policy) -> Presence {
+fn without_service(view: &View<'_>) -> Presence {
+    let seen = view.seen;
     let secret = seen.secret.present().filter(|secret| secret.deleted.is_none());
     let parts: Vec<&'static str> = [
         seen.live_tasks().next().map(|_| "a task"),
@@ -148,13 +160,13 @@ fn without_service(seen: &Observed, policy: &Policy) -> Presence {
     if let Some(why) = blind.into_iter().flatten().next() {
         return Presence::Unknown(why.clone());
     }
-    if seen.run.terraformed.is_some() {
+    if view.memory.terraformed.is_some() {
         return Presence::Removed("this run has removed it".into());
     }
     match &seen.kept {
         Reading::Unreadable(why) => Presence::Unknown(why.clone()),
         Reading::Present(kept) if !kept.is_empty() => Presence::Removed(format!("its bucket {} is kept", kept[0])),
-        Reading::Present(_) | Reading::Absent => Presence::Nowhere(NoPlatform::of(seen, policy, None)),
+        Reading::Present(_) | Reading::Absent => Presence::Nowhere(NoPlatform::of(view, None)),
     }
 }
 
@@ -171,8 +183,8 @@ pub fn vpc(seen: &Observed) -> Option<&str> {
 /// Why a thing outside of Terraform cannot be shown to be the platform's; `Ok` where it can.
 ///
 /// Only a network load balancer ever is: that is the only such thing that a run of ours could have left.
-pub fn shown_to_be_ours(thing: &Billed, seen: &Observed, policy: &Policy) -> Result<(), String> {
-    let Some(service) = seen.service.present().filter(|_| presence(seen, policy) == Presence::There) else {
+pub fn shown_to_be_ours(thing: &Billed, view: &View<'_>) -> Result<(), String> {
+    let Some(service) = view.seen.service.present().filter(|_| presence(view) == Presence::There) else {
         return Err("the platform is not there to compare it with".into());
     };
     let Some(placement) = thing.placement.as_ref().filter(|_| thing.witness == Witness::Owner) else {
@@ -183,7 +195,7 @@ pub fn shown_to_be_ours(thing: &Billed, seen: &Observed, policy: &Policy) -> Res
     }
     let Tags { project, environment, managed_by } = &thing.tags;
     let tags = [
-        ("project", project, Some(policy.platform.as_str())),
+        ("project", project, Some(view.policy.platform.as_str())),
         ("environment", environment, service.tags.environment.as_deref()),
         ("managed-by", managed_by, Some(TERRAFORM)),
     ];
@@ -191,7 +203,7 @@ pub fn shown_to_be_ours(thing: &Billed, seen: &Observed, policy: &Policy) -> Res
         return Err(why);
     }
     let shares_a_subnet = placement.subnets.iter().any(|subnet| service.subnets.contains(subnet));
-    let home = seen.run.vpc.as_deref().or_else(|| vpc(seen));
+    let home = view.memory.vpc.as_deref().or_else(|| vpc(view.seen));
     if shares_a_subnet || (home.is_some() && placement.vpc.as_deref() == home) {
         Ok(())
     } else {
@@ -214,22 +226,22 @@ pub fn strays(seen: &Observed) -> Vec<&Billed> {
 }
 
 /// The load balancers that are shown to be ours. Which of them are Terraform's, its plan tells.
-pub fn leftovers<'a>(seen: &'a Observed, policy: &Policy) -> Vec<&'a Billed> {
-    let billed = seen.billed.present().into_iter().flatten();
-    billed.filter(|thing| shown_to_be_ours(thing, seen, policy).is_ok()).collect()
+pub fn leftovers<'a>(view: &View<'a>) -> Vec<&'a Billed> {
+    let billed = view.seen.billed.present().into_iter().flatten();
+    billed.filter(|thing| shown_to_be_ours(thing, view).is_ok()).collect()
 }
 
 /// The leftovers that somebody has agreed to delete, as long as they are shown to be ours.
-pub fn agreed_leftovers<'a>(seen: &'a Observed, policy: &Policy) -> Vec<&'a Billed> {
-    let named = |arn: &String| policy.agreed.as_ref().is_some_and(|agreed| agreed.leftovers.contains(arn));
-    leftovers(seen, policy).into_iter().filter(|thing| named(&thing.arn)).collect()
+pub fn agreed_leftovers<'a>(view: &View<'a>) -> Vec<&'a Billed> {
+    let named = |arn: &String| view.policy.agreed.as_ref().is_some_and(|agreed| agreed.leftovers.contains(arn));
+    leftovers(view).into_iter().filter(|thing| named(&thing.arn)).collect()
 }
 
 /// One such thing in words: what it is, its price, and why it stays.
-pub fn stray(thing: &Billed, seen: &Observed, policy: &Policy) -> String {
-    let why = match shown_to_be_ours(thing, seen, policy) {
+pub fn stray(thing: &Billed, view: &View<'_>) -> String {
+    let why = match shown_to_be_ours(thing, view) {
         Err(why) => format!("not shown to be ours: {why}"),
-        Ok(()) if policy.agreed.is_some() => "not named when this was agreed to".into(),
+        Ok(()) if view.policy.agreed.is_some() => "not named when this was agreed to".into(),
         Ok(()) => "`meetctl power-down` removes it".into(),
     };
     format!("{thing} ({why})")

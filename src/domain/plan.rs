@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::action::Action;
 use super::changes::{Recordings, Wanted};
-use super::condition::{Condition, Verdict};
-use super::judge::nobody_is_cut_off;
-use super::level::Goal;
+use super::condition::{Code, Condition, Judged, Verdict, WhenUnseen, spare_a_meeting, successor};
+use super::goal::Goal;
 use super::name::{AccountId, PlatformName, Region};
-use super::observed::{Asked, Blindness, Deployment, Observed, Occupancy, Reading, Unreadable, between};
-use super::ownership::{NoPlatform, Presence, presence};
+use super::observed::{Asked, Blindness, Unreadable, between};
+use super::ownership::NoPlatform;
+use super::view::View;
 
 /// What the user has decided, as far as judging and planning depend on it.
 #[derive(Clone, Debug)]
@@ -69,6 +69,9 @@ pub struct Step {
     pub action: Option<Action>,
     /// Why the condition does not hold yet.
     pub why: String,
+    /// The same for a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -99,6 +102,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    pub(super) fn blind(until: Condition, unseen: &Unreadable) -> Self {
+        Self::Blind { until, because: unseen.because, why: unseen.why.clone() }
+    }
+
     /// Whether another look may show what this one could not.
     pub fn may_pass(&self) -> bool {
         match self {
@@ -114,37 +121,29 @@ impl Refusal {
 }
 
 /// The conditions of the goal that do not hold yet, each with the change that brings it about.
-pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal> {
-    if let Some(why) = contested(seen, to) {
+pub fn plan(view: &View<'_>, to: Goal) -> Result<Plan, Refusal> {
+    if let Some(why) = contested(view, to) {
         return Err(Refusal::Contested { why });
     }
     let mut steps = Vec::new();
     for &until in to.conditions() {
-        if until == Condition::PlatformThere {
-            exists(seen, policy)?;
+        if let Some(refusal) = (until.rule().refusal)(view, to) {
+            return Err(refusal);
         }
-        let verdict = until.judge(seen, policy);
-        if until == Condition::RoomsEmpty && policy.meetings != Meetings::Await {
-            refuse_to_cut_a_meeting(to, &verdict, seen)?;
-        }
+        let Judged { verdict, code } = until.judge(view);
+        let mut step = |action, why| steps.push(Step { until, action, why, code });
         match verdict {
             Verdict::Holds | Verdict::Warns(_) => {}
             // Nobody has looked yet: looking is the step.
-            Verdict::Unseen(Unreadable { because: Blindness::NotAsked, .. }) => {
-                steps.push(Step { until, action: None, why: "not proven yet".into() });
-            }
-            Verdict::Unseen(_) if until == Condition::RoomsEmpty && policy.meetings == Meetings::Await => {
-                steps.push(Step { until, action: None, why: verdict.to_string() });
-            }
-            Verdict::Unseen(unseen) => {
-                return Err(Refusal::Blind { until, because: unseen.because, why: unseen.why });
-            }
+            Verdict::Unseen(Unreadable { because: Blindness::NotAsked, .. }) => step(None, "not proven yet".into()),
+            Verdict::Unseen(_) if until.rule().when_unseen == WhenUnseen::Wait => step(None, verdict.to_string()),
+            Verdict::Unseen(unseen) => return Err(Refusal::blind(until, &unseen)),
             Verdict::Waits(why) | Verdict::Fails(why) => {
-                let action = until.remedy(seen, policy);
-                if action.is_some_and(|action| action.replaces_tasks(seen)) {
-                    spare_a_meeting(to, seen, policy)?;
+                let action = until.remedy(view);
+                if action.is_some_and(|action| action.replaces_tasks(view)) {
+                    spare_a_meeting(view, to)?;
                 }
-                steps.push(Step { until, action, why });
+                step(action, why);
             }
         }
     }
@@ -152,84 +151,14 @@ pub fn plan(seen: &Observed, to: Goal, policy: &Policy) -> Result<Plan, Refusal>
 }
 
 /// Refuses where there is no such platform, for certain: that is an answer of its own.
-pub fn exists(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
-    match presence(seen, policy) {
-        Presence::Nowhere(nowhere) => Err(Refusal::NoPlatform(Box::new(nowhere))),
-        Presence::There | Presence::Parts(_) | Presence::Removed(_) | Presence::Unknown(_) => Ok(()),
-    }
-}
-
-/// Whether the running task may be replaced or stopped, as far as people are concerned.
-pub fn spares_meetings(seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
-    refuse_to_cut_a_meeting(Goal::AtMostStandby, &Condition::RoomsEmpty.judge(seen, policy), seen)
-}
-
-/// People in a meeting, or not knowing whether there are any, are a refusal unless told otherwise.
-fn refuse_to_cut_a_meeting(to: Goal, verdict: &Verdict, seen: &Observed) -> Result<(), Refusal> {
-    match verdict {
-        Verdict::Holds | Verdict::Warns(_) => Ok(()),
-        // Without the service and its tasks there is more to say than that people cannot be seen.
-        Verdict::Unseen(_) if seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some() => Ok(()),
-        Verdict::Unseen(Unreadable { because, why }) => {
-            Err(Refusal::MeetingUnknown { to, because: *because, why: why.clone() })
-        }
-        Verdict::Waits(why) | Verdict::Fails(why) => match people(seen) {
-            Ok(line) => {
-                let Occupancy { participants, conferences, .. } = *line;
-                Err(Refusal::MeetingInProgress { to, participants, conferences })
-            }
-            Err(_) => Err(Refusal::MeetingUnknown { to, because: Blindness::Garbled, why: why.clone() }),
-        },
-    }
-}
-
-/// A start that takes the place of a task that runs keeps to the rule of `down`. Where somebody else has switched the
-/// service off already, it is not this start that ends the task: only people who are known to be there count then.
-fn spare_a_meeting(to: Goal, seen: &Observed, policy: &Policy) -> Result<(), Refusal> {
-    let switched_off = seen.service.present().is_some_and(|service| service.desired == 0);
-    match nobody_is_cut_off(seen, policy) {
-        Verdict::Unseen(_) if switched_off => Ok(()),
-        verdict => refuse_to_cut_a_meeting(to, &verdict, seen),
-    }
-}
-
-/// An occupancy line older than this says nothing any more.
-pub const STALE: Duration = Duration::from_secs(90);
-
-/// The newest occupancy line of the running task, when there is one to believe.
-pub fn people(seen: &Observed) -> Result<&Occupancy, String> {
-    match &seen.occupancy {
-        Reading::Unreadable(why) => Err(format!("the occupancy line could not be read: {why}")),
-        Reading::Absent => Err(match seen.task().and_then(|task| task.started).map(|since| between(since, seen.at)) {
-            Some(young) if young < STALE => {
-                format!("the task runs for {} s, and the occupancy sidecar has not written yet", young.as_secs())
-            }
-            Some(_) | None => "the occupancy sidecar has written nothing for 90 s".into(),
-        }),
-        Reading::Present(line) => {
-            let age = between(line.time, seen.at);
-            if age > STALE {
-                return Err(format!("the newest occupancy line is {} s old", age.as_secs()));
-            }
-            if !seen.live_tasks().any(|t| t.id == line.task) {
-                return Err(format!("the newest occupancy line is of another task, {}", line.task));
-            }
-            Ok(line)
-        }
-    }
-}
-
-/// The primary deployment, when it was made after the one that this run counts on, and so has replaced it.
-pub fn successor(seen: &Observed) -> Option<&Deployment> {
-    let asked = seen.run.asked.as_ref()?;
-    let primary = seen.service.present()?.primary()?;
-    (primary.id != asked.deployment && primary.created > asked.at).then_some(primary)
+pub fn exists(view: &View<'_>) -> Result<(), Refusal> {
+    (Condition::PlatformThere.rule().refusal)(view, Goal::AtMostStandby).map_or(Ok(()), Err)
 }
 
 /// The start that somebody else's `up` has made in place of ours: the same wish, so it is ours as well.
-pub fn shared_start(seen: &Observed) -> Option<Asked> {
-    let newer = successor(seen)?;
-    let service = seen.service.present()?;
+pub fn shared_start(view: &View<'_>) -> Option<Asked> {
+    let newer = successor(view)?;
+    let service = view.seen.service.present()?;
     let marked = service.mark.as_ref().is_some_and(|mark| mark.deployment == newer.id);
     (marked && service.desired > 0).then(|| Asked { deployment: newer.id.clone(), at: newer.created })
 }
@@ -238,19 +167,19 @@ pub fn shared_start(seen: &Observed) -> Option<Asked> {
 const UNMARKED: Duration = Duration::from_secs(30);
 
 /// Whether somebody else has undone what this run asked for. Certain: only reads that postdate the request count.
-pub fn contested(seen: &Observed, to: Goal) -> Option<String> {
+pub fn contested(view: &View<'_>, to: Goal) -> Option<String> {
     if to != Goal::Running {
         return None;
     }
-    let asked = seen.run.asked.as_ref()?;
-    let service = seen.service.present()?;
-    let newer = successor(seen);
+    let asked = view.memory.asked.as_ref()?;
+    let service = view.seen.service.present()?;
+    let newer = successor(view);
     let ours_is_known = service.deployments.iter().any(|d| d.id == asked.deployment);
     if (ours_is_known || newer.is_some()) && service.desired == 0 {
         return Some("the desired count was set back to 0 while the platform was starting".into());
     }
-    let newer = newer.filter(|_| shared_start(seen).is_none())?;
-    let since = seen.run.replaced.as_ref().filter(|(id, _)| *id == newer.id).map(|(_, since)| *since)?;
-    (between(since, seen.at) >= UNMARKED)
+    let newer = newer.filter(|_| shared_start(view).is_none())?;
+    let since = view.memory.replaced.as_ref().filter(|(id, _)| *id == newer.id).map(|(_, since)| *since)?;
+    (between(since, view.seen.at) >= UNMARKED)
         .then(|| format!("the deployment {} has replaced ours, {}", newer.id, asked.deployment))
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::condition::Verdict;
+use super::condition::{Condition, Verdict};
 
 /// What a rehearsal does, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     Prerequisites,
@@ -22,23 +22,34 @@ pub enum Phase {
     NothingLeft,
 }
 
+/// What AWS alone has to answer for.
+pub const OF_AWS: &[Condition] = &[
+    Condition::SignedIn,
+    Condition::ServiceActive,
+    Condition::BalancerActive,
+    Condition::Started,
+    Condition::TargetsHealthy,
+    Condition::RoomsEmpty,
+];
+
 impl Phase {
-    pub const ALL: [Self; 10] = [
-        Self::Prerequisites,
-        Self::Status,
-        Self::Up,
-        Self::Health,
-        Self::Certificate,
-        Self::Https,
-        Self::Meeting,
-        Self::StatusUp,
-        Self::Down,
-        Self::NothingLeft,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// What it has to see, and looks at again while it cannot.
+    pub const fn conditions(self) -> &'static [Condition] {
+        use Condition::*;
+        match self {
+            Self::Prerequisites => &[SignedIn, ServiceActive, BalancerActive],
+            Self::Certificate => &[CertificateTrusted],
+            Self::Https => &[PagesServed],
+            Self::Meeting => &[ServiceActive, BalancerActive, SignallingWorks, MediaFlows],
+            Self::Status | Self::Up | Self::Health | Self::StatusUp | Self::Down | Self::NothingLeft => OF_AWS,
+        }
+    }
 
     /// From 1 to 10.
     pub fn number(self) -> usize {
-        Self::ALL.iter().position(|phase| *phase == self).map_or(0, |at| at + 1)
+        self as usize + 1
     }
 
     pub const fn name(self) -> &'static str {

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::condition::{Condition, Verdict};
+use super::condition::{Condition, Judged, people};
 use super::cost::{Cost, Money};
-use super::level::{Level, Standing};
+use super::goal::Level;
 use super::observed::{Observed, Reading, TargetGroup, Task};
 use super::ownership::{stray, strays};
-use super::plan::{Counted, Policy, people};
+use super::plan::Counted;
+use super::standing::Standing;
+use super::view::View;
 
 /// Where the platform stands, since when, by whom, and what it costs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,9 +27,9 @@ pub struct Status {
     pub task: Option<Task>,
     pub targets: Option<Vec<TargetGroup>>,
     pub addresses: Option<Vec<IpAddr>>,
-    pub dns: Verdict,
+    pub dns: Judged,
     pub certificate_until: Option<Timestamp>,
-    pub certificate: Verdict,
+    pub certificate: Judged,
     /// `None` where there is no platform.
     pub cost: Option<Cost>,
     /// What costs beside the platform and carries its tags.
@@ -87,14 +89,16 @@ impl Status {
         if self.strays.is_empty() && unread { None } else { Some(self.strays.is_empty()) }
     }
 
-    pub fn of(seen: &Observed, policy: &Policy, platform: &str, url: &str) -> Self {
-        let standing = Standing::of(seen, policy);
-        let strays = listed(seen, policy);
+    pub fn of(view: &View<'_>, platform: &str, url: &str) -> Self {
+        let standing = Standing::of(view);
+        let strays = listed(view);
+        let seen = view.seen;
         let unread = unread(seen);
         let nothing = Observed { identity: seen.identity.clone(), ..Observed::nothing(seen.at) };
         let nowhere = matches!(standing, Standing::NoSuchPlatform(_));
         // What somebody else has under the same name is not the platform's, nor is it without a price.
-        let seen = if nowhere { &nothing } else { seen };
+        let view = View { seen: if nowhere { &nothing } else { seen }, ..*view };
+        let seen = view.seen;
         let service = seen.service.present();
         let running = service.is_some_and(|s| s.desired > 0);
         let mark =
@@ -104,13 +108,13 @@ impl Status {
             url: url.to_owned(),
             since: since(seen),
             started_by: mark.map(|m| m.by.clone()),
-            people: People::of(seen, policy),
+            people: People::of(&view),
             task: seen.task().cloned(),
             targets: seen.targets.present().cloned(),
             addresses: seen.names.present().and_then(|n| n.local.clone().ok()),
-            dns: Condition::NameResolves.judge(seen, policy),
+            dns: Condition::NameResolves.judge(&view),
             certificate_until: seen.tls.present().and_then(|t| t.shown.as_ref().ok()).map(|c| c.not_after),
-            certificate: Condition::CertificateTrusted.judge(seen, policy),
+            certificate: Condition::CertificateTrusted.judge(&view),
             cost: (!nowhere).then(|| Cost::of(seen)),
             strays,
             unread,
@@ -119,11 +123,11 @@ impl Status {
     }
 }
 
-fn listed(seen: &Observed, policy: &Policy) -> Vec<Stray> {
-    let listed = strays(seen).into_iter().map(|thing| Stray {
+fn listed(view: &View<'_>) -> Vec<Stray> {
+    let listed = strays(view.seen).into_iter().map(|thing| Stray {
         arn: thing.arn.clone(),
         per_hour: thing.kind.per_hour(),
-        what: stray(thing, seen, policy),
+        what: stray(thing, view),
     });
     listed.collect()
 }
@@ -140,17 +144,17 @@ fn since(seen: &Observed) -> Option<Timestamp> {
 }
 
 impl People {
-    fn of(seen: &Observed, policy: &Policy) -> Self {
-        if policy.counted == Counted::ByNobody {
+    fn of(view: &View<'_>) -> Self {
+        if view.policy.counted == Counted::ByNobody {
             return Self::NobodyCounts;
         }
-        if let Some(why) = seen.tasks.unreadable() {
+        if let Some(why) = view.seen.tasks.unreadable() {
             return Self::Unknown { why: why.to_string() };
         }
-        if seen.live_tasks().next().is_none() {
+        if view.seen.live_tasks().next().is_none() {
             return Self::NoTask;
         }
-        match people(seen) {
+        match people(view) {
             Ok(line) => Self::Counted { participants: line.participants, conferences: line.conferences },
             Err(why) => Self::Unknown { why },
         }

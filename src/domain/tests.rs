@@ -10,31 +10,80 @@ use super::changes::Recordings;
 use super::condition::{Condition, STEADY, Verdict, start_failure};
 use super::cost::{Cost, Money};
 use super::example::{self, *};
-use super::level::{Goal, Level, Standing};
+use super::goal::{Goal, Level};
 use super::observed::*;
 use super::ownership::{Tags, shown_to_be_ours};
 use super::plan::{Agreed, Counted, Meetings, Plan, Policy, Refusal, contested, plan, shared_start};
+use super::standing::Standing;
 use super::status::{People, Status};
+use super::view::{Memory, View};
 
 fn unreadable<T>() -> Reading<T> {
     Reading::Unreadable(Unreadable { because: Blindness::Denied, why: "AccessDenied".into() })
 }
 
-fn planned(seen: &Observed, to: Goal) -> Plan {
-    plan(seen, to, &policy()).expect("a plan")
+/// An observation of a run that remembers something.
+#[derive(Clone, Debug)]
+struct Remembered {
+    seen: Observed,
+    memory: Memory,
+}
+
+impl From<Observed> for Remembered {
+    fn from(seen: Observed) -> Self {
+        Self { seen, memory: Memory::NONE }
+    }
+}
+
+impl std::ops::Deref for Remembered {
+    type Target = Observed;
+    fn deref(&self) -> &Observed {
+        &self.seen
+    }
+}
+
+impl std::ops::DerefMut for Remembered {
+    fn deref_mut(&mut self) -> &mut Observed {
+        &mut self.seen
+    }
+}
+
+/// What a rule may see of a test's observation.
+trait Known {
+    fn view<'a>(&'a self, policy: &'a Policy) -> View<'a>;
+}
+
+impl Known for Observed {
+    fn view<'a>(&'a self, policy: &'a Policy) -> View<'a> {
+        View::single(self, policy)
+    }
+}
+
+impl Known for Remembered {
+    fn view<'a>(&'a self, policy: &'a Policy) -> View<'a> {
+        View { seen: &self.seen, memory: &self.memory, policy }
+    }
+}
+
+fn judged(condition: Condition, seen: &impl Known, policy: &Policy) -> Verdict {
+    condition.judge(&seen.view(policy)).verdict
+}
+
+fn planned(seen: &impl Known, to: Goal) -> Plan {
+    plan(&seen.view(&policy()), to).expect("a plan")
 }
 
 #[test]
 fn a_running_platform_needs_nothing() {
     assert_eq!(planned(&running(), Goal::Running).steps, []);
-    assert_eq!(Standing::of(&running(), &policy()), Standing::Running);
+    assert_eq!(Standing::of(&running().view(&policy())), Standing::Running);
 }
 
 #[test]
 fn up_from_standby_starts_first() {
     let plan = planned(&standby(), Goal::Running);
     assert_eq!((plan.steps[0].until, plan.steps[0].action), (Condition::Started, Some(Action::Start)));
-    assert_eq!(Standing::of(&standby(), &policy()).level(), Some(Level::Standby));
+    assert_eq!(Standing::of(&standby().view(&policy())).level(), Some(Level::Standby));
 }
 
 #[test]
@@ -61,11 +110,11 @@ fn down_never_creates_anything() {
 #[test]
 fn levels_are_told_apart() {
     let powered_down = Observed { balancer: Reading::Absent, record: Reading::Absent, ..standby() };
-    assert_eq!(Standing::of(&powered_down, &policy()).level(), Some(Level::PoweredDown));
+    assert_eq!(Standing::of(&powered_down.view(&policy())).level(), Some(Level::PoweredDown));
     let nothing = Observed { service: Reading::Absent, secret: Reading::Absent, ..powered_down };
-    assert_eq!(Standing::of(&nothing, &policy()).level(), Some(Level::Destroyed));
+    assert_eq!(Standing::of(&nothing.view(&policy())).level(), Some(Level::Destroyed));
     let leftover = Observed { balancer: running().balancer, ..nothing };
-    assert!(matches!(Standing::of(&leftover, &policy()), Standing::Degraded { .. }));
+    assert!(matches!(Standing::of(&leftover.view(&policy())), Standing::Degraded { .. }));
 }
 
 /// While powered down the name leads nowhere on purpose: that is neither a wrong record nor a missing one.
@@ -74,12 +123,12 @@ fn a_placeholder_keeps_the_name() {
     let record = Reading::Present(Record { zone: "example.org".into(), targets: vec![PLACEHOLDER.to_string()] });
     let resting =
         Observed { balancer: Reading::Absent, record: record.clone(), names: Reading::not_asked(), ..standby() };
-    assert_eq!(Standing::of(&resting, &policy()).level(), Some(Level::PoweredDown));
-    assert!(matches!(Condition::NameResolves.judge(&resting, &policy()), Verdict::Waits(_)));
+    assert_eq!(Standing::of(&resting.view(&policy())).level(), Some(Level::PoweredDown));
+    assert!(matches!(judged(Condition::NameResolves, &resting, &policy()), Verdict::Waits(_)));
     // With the load balancer back it is a wrong record, and Terraform mends it.
     let forgotten = Observed { record, ..standby() };
-    assert!(matches!(Condition::NameResolves.judge(&forgotten, &policy()), Verdict::Fails(_)));
-    assert_eq!(Condition::NameResolves.remedy(&forgotten, &policy()), Some(Action::Restore));
+    assert!(matches!(judged(Condition::NameResolves, &forgotten, &policy()), Verdict::Fails(_)));
+    assert_eq!(Condition::NameResolves.remedy(&forgotten.view(&policy())), Some(Action::Restore));
 }
 
 /// The ancestor's fault 1: what could not be read is neither off nor free of charge.
@@ -93,7 +142,7 @@ fn unreadable_is_never_off_gone_or_free() {
         Observed { service: Reading::Absent, balancer: Reading::Absent, secret: unreadable(), ..standby() },
     ];
     for seen in cases {
-        assert_eq!(Standing::of(&seen, &policy()).name(), "unknown", "{seen:?}");
+        assert_eq!(Standing::of(&seen.view(&policy())).name(), "unknown", "{seen:?}");
     }
     let blind = Observed { tasks: unreadable(), balancer: unreadable(), ..standby() };
     assert_eq!(Cost::of(&blind).unknown, ["tasks", "load balancer"]);
@@ -105,19 +154,19 @@ fn a_stopped_task_is_not_success() {
     let mut seen = running();
     seen.tasks =
         Reading::Present(vec![stopped_task("task1", "ecs-svc/1", ago(30), "Essential container in task exited")]);
-    assert!(!Condition::Started.judge(&seen, &policy()).is_good());
-    assert!(!Condition::ContainersHealthy.judge(&seen, &policy()).is_good());
-    assert_ne!(Standing::of(&seen, &policy()), Standing::Running);
+    assert!(!judged(Condition::Started, &seen, &policy()).is_good());
+    assert!(!judged(Condition::ContainersHealthy, &seen, &policy()).is_good());
+    assert_ne!(Standing::of(&seen.view(&policy())), Standing::Running);
 }
 
 #[test]
 fn the_task_of_an_older_start_is_not_success() {
-    let mut seen = running();
-    seen.run.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: ago(5) });
+    let mut seen = Remembered::from(running());
+    seen.memory.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: ago(5) });
     service(&mut seen).deployments.insert(0, deployment("ecs-svc/2", ago(5)));
     service(&mut seen).deployments[1].status = DeploymentStatus::Active;
     assert_eq!(
-        Condition::Started.judge(&seen, &policy()),
+        judged(Condition::Started, &seen, &policy()),
         Verdict::Waits("1 task(s) of an earlier start, none of this one yet".into())
     );
 }
@@ -125,41 +174,47 @@ fn the_task_of_an_older_start_is_not_success() {
 /// Reads may be older than our own write: neither a second start nor a refusal follows from one.
 #[test]
 fn an_old_read_after_a_start_is_waited_out() {
-    let mut seen = standby();
-    seen.run.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: now() });
+    let mut seen = Remembered::from(standby());
+    seen.memory.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: now() });
     let first = &planned(&seen, Goal::Running).steps[0];
     assert_eq!((first.until, first.action), (Condition::Started, None));
 }
 
 #[test]
 fn somebody_else_scaling_down_is_noticed() {
-    let mut seen = standby();
-    seen.run.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(60) });
-    assert!(contested(&seen, Goal::Running).is_some());
-    assert!(contested(&seen, Goal::AtMostStandby).is_none());
-    let mut replaced = running();
-    replaced.run.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
-    assert_eq!(contested(&replaced, Goal::Running), None, "whose it is has yet to show");
+    let mut seen = Remembered::from(standby());
+    seen.memory.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(60) });
+    assert!(contested(&seen.view(&policy()), Goal::Running).is_some());
+    assert!(contested(&seen.view(&policy()), Goal::AtMostStandby).is_none());
+    let mut replaced = Remembered::from(running());
+    replaced.memory.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
+    assert_eq!(contested(&replaced.view(&policy()), Goal::Running), None, "whose it is has yet to show");
     let id = "ecs-svc/1".parse().expect("an id");
-    replaced.run.replaced = Some((id, ago(31)));
-    assert!(matches!(plan(&replaced, Goal::Running, &policy()), Err(Refusal::Contested { .. })));
+    replaced.memory.replaced = Some((id, ago(31)));
+    assert!(matches!(plan(&replaced.view(&policy()), Goal::Running), Err(Refusal::Contested { .. })));
 }
 
 #[test]
 fn people_are_a_refusal() {
     let meeting = Observed { occupancy: Reading::Present(occupancy(7, 2)), ..running() };
     assert_eq!(
-        plan(&meeting, Goal::AtMostStandby, &policy()),
+        plan(&meeting.view(&policy()), Goal::AtMostStandby),
         Err(Refusal::MeetingInProgress { to: Goal::AtMostStandby, participants: 7, conferences: 2 })
     );
     let waiting_alone = Observed { occupancy: Reading::Present(occupancy(0, 1)), ..running() };
-    assert!(matches!(plan(&waiting_alone, Goal::AtMostStandby, &policy()), Err(Refusal::MeetingInProgress { .. })));
+    assert!(matches!(
+        plan(&waiting_alone.view(&policy()), Goal::AtMostStandby),
+        Err(Refusal::MeetingInProgress { .. })
+    ));
     let cut = Policy { meetings: Meetings::Cut, ..policy() };
-    assert_eq!(plan(&meeting, Goal::AtMostStandby, &cut).expect("a plan").steps[0].action, Some(Action::Unprotect));
+    assert_eq!(
+        plan(&meeting.view(&cut), Goal::AtMostStandby).expect("a plan").steps[0].action,
+        Some(Action::Unprotect)
+    );
     let patient = Policy { meetings: Meetings::Await, ..policy() };
-    let steps = plan(&meeting, Goal::AtMostStandby, &patient).expect("a plan").steps;
+    let steps = plan(&meeting.view(&patient), Goal::AtMostStandby).expect("a plan").steps;
     assert_eq!((steps[0].until, steps[0].action), (Condition::RoomsEmpty, None));
-    assert!(plan(&meeting, Goal::Running, &policy()).is_ok());
+    assert!(plan(&meeting.view(&policy()), Goal::Running).is_ok());
 }
 
 #[test]
@@ -168,10 +223,13 @@ fn not_knowing_about_people_is_a_refusal_too() {
     let elsewhere = Occupancy { task: "task9".parse().expect("an id"), ..occupancy(0, 0) };
     for unknown in [Reading::Absent, unreadable(), Reading::Present(stale), Reading::Present(elsewhere)] {
         let seen = Observed { occupancy: unknown, ..running() };
-        assert!(matches!(plan(&seen, Goal::AtMostStandby, &policy()), Err(Refusal::MeetingUnknown { .. })), "{seen:?}");
-        assert!(matches!(Status::of(&seen, &policy(), "p", "h").people, People::Unknown { .. }));
+        assert!(
+            matches!(plan(&seen.view(&policy()), Goal::AtMostStandby), Err(Refusal::MeetingUnknown { .. })),
+            "{seen:?}"
+        );
+        assert!(matches!(Status::of(&seen.view(&policy()), "p", "h").people, People::Unknown { .. }));
         let nobody_counts = Policy { counted: Counted::ByNobody, ..policy() };
-        assert!(plan(&seen, Goal::AtMostStandby, &nobody_counts).is_ok());
+        assert!(plan(&seen.view(&nobody_counts), Goal::AtMostStandby).is_ok());
     }
 }
 
@@ -190,11 +248,11 @@ fn unhealthy_is_not_healthy() {
     let Reading::Present(groups) = &mut seen.targets else { panic!("no targets") };
     groups[0].targets[0].state = TargetState::Unhealthy;
     // What its containers have long called healthy will not become reachable by waiting.
-    assert!(matches!(Condition::TargetsHealthy.judge(&seen, &policy()), Verdict::Fails(_)));
+    assert!(matches!(judged(Condition::TargetsHealthy, &seen, &policy()), Verdict::Fails(_)));
     let Reading::Present(tasks) = &mut seen.tasks else { panic!("no tasks") };
     tasks[0].started = Some(ago(60));
     assert_eq!(
-        Condition::TargetsHealthy.judge(&seen, &policy()),
+        judged(Condition::TargetsHealthy, &seen, &policy()),
         Verdict::Waits("web:8000: unhealthy (no reason given)".into())
     );
 }
@@ -204,75 +262,75 @@ fn a_target_of_a_dead_task_does_not_count() {
     let mut seen = running();
     let Reading::Present(groups) = &mut seen.targets else { panic!("no targets") };
     groups[0].targets[0].address = "10.0.9.9".into();
-    assert!(matches!(Condition::TargetsHealthy.judge(&seen, &policy()), Verdict::Waits(_)));
+    assert!(matches!(judged(Condition::TargetsHealthy, &seen, &policy()), Verdict::Waits(_)));
 }
 
 /// The ancestor's fault 7: certificates are compared with the calendar.
 #[test]
 fn certificates_are_judged_by_date_name_and_chain() {
-    let judged = |change: fn(&mut Certificate)| {
+    let changed = |change: fn(&mut Certificate)| {
         let mut seen = running();
         let Reading::Present(Tls { shown: Ok(certificate), .. }) = &mut seen.tls else { panic!("no certificate") };
         change(certificate);
-        Condition::CertificateTrusted.judge(&seen, &policy())
+        judged(Condition::CertificateTrusted, &seen, &policy())
     };
-    assert_eq!(judged(|_| {}), Verdict::Holds);
+    assert_eq!(changed(|_| {}), Verdict::Holds);
     assert_eq!(
-        judged(|c| c.not_after = ago(60)),
+        changed(|c| c.not_after = ago(60)),
         Verdict::Fails("the certificate expired on 2026-11-20 18:59 UTC".into())
     );
-    assert!(matches!(judged(|c| c.not_before = now() + SignedDuration::from_hours(1)), Verdict::Fails(_)));
+    assert!(matches!(changed(|c| c.not_before = now() + SignedDuration::from_hours(1)), Verdict::Fails(_)));
     assert_eq!(
-        judged(|c| {
+        changed(|c| {
             c.name_matches = false;
             c.names = vec!["www.example.org".into()];
         }),
         Verdict::Fails("the certificate is for www.example.org".into())
     );
-    assert!(matches!(judged(|c| c.untrusted = Some("self-signed".into())), Verdict::Fails(_)));
-    assert!(matches!(judged(|c| c.not_after = now() + SignedDuration::from_hours(24 * 20)), Verdict::Warns(_)));
-    assert!(matches!(judged(|c| c.private_root = true), Verdict::Warns(_)));
+    assert!(matches!(changed(|c| c.untrusted = Some("self-signed".into())), Verdict::Fails(_)));
+    assert!(matches!(changed(|c| c.not_after = now() + SignedDuration::from_hours(24 * 20)), Verdict::Warns(_)));
+    assert!(matches!(changed(|c| c.private_root = true), Verdict::Warns(_)));
 }
 
 #[test]
 fn names_are_compared_with_the_load_balancer() {
-    let judged = |change: fn(&mut Resolution)| {
+    let changed = |change: fn(&mut Resolution)| {
         let mut seen = running();
         let Reading::Present(names) = &mut seen.names else { panic!("no names") };
         change(names);
-        Condition::NameResolves.judge(&seen, &policy())
+        judged(Condition::NameResolves, &seen, &policy())
     };
-    assert_eq!(judged(|_| {}), Verdict::Holds);
-    assert!(matches!(judged(|n| n.local = Ok(vec!["192.0.2.9".parse().expect("an address")])), Verdict::Waits(_)));
-    assert!(matches!(judged(|n| n.local = Ok(vec![])), Verdict::Waits(_)));
+    assert_eq!(changed(|_| {}), Verdict::Holds);
+    assert!(matches!(changed(|n| n.local = Ok(vec!["192.0.2.9".parse().expect("an address")])), Verdict::Waits(_)));
+    assert!(matches!(changed(|n| n.local = Ok(vec![])), Verdict::Waits(_)));
     let unseen = || Unreadable { because: Blindness::Unreachable, why: "no answer".into() };
     // Name servers that cannot be asked are unknown, not wrong.
     assert!(matches!(
-        judged(|n| n.authoritative[0].answer =
+        changed(|n| n.authoritative[0].answer =
             Err(Unreadable { because: Blindness::Unreachable, why: "no answer".into() })),
         Verdict::Warns(_)
     ));
     let mut seen = running();
     let Reading::Present(names) = &mut seen.names else { panic!("no names") };
     names.local = Err(unseen());
-    assert!(matches!(Condition::NameResolves.judge(&seen, &policy()), Verdict::Unseen(_)));
+    assert!(matches!(judged(Condition::NameResolves, &seen, &policy()), Verdict::Unseen(_)));
     let Reading::Present(record) = &mut seen.record else { panic!("no record") };
     record.targets = vec!["old-nlb.elb.us-west-2.amazonaws.com".into()];
-    assert!(matches!(Condition::NameResolves.judge(&seen, &policy()), Verdict::Fails(_)));
+    assert!(matches!(judged(Condition::NameResolves, &seen, &policy()), Verdict::Fails(_)));
 }
 
 #[test]
 fn a_young_health_is_believed_after_fifteen_seconds() {
-    let mut seen = running();
+    let mut seen = Remembered::from(running());
     let Reading::Present(tasks) = &mut seen.tasks else { panic!("no tasks") };
     tasks[0].started = Some(ago(40));
     let id = tasks[0].id.clone();
-    assert!(matches!(Condition::Steady.judge(&seen, &policy()), Verdict::Warns(_)), "a single look only warns");
-    seen.run.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(600) });
-    seen.run.healthy_since = Some((id.clone(), ago(10)));
-    assert!(matches!(Condition::Steady.judge(&seen, &policy()), Verdict::Waits(_)));
-    seen.run.healthy_since = Some((id, now() - SignedDuration::try_from(STEADY).expect("seconds")));
-    assert_eq!(Condition::Steady.judge(&seen, &policy()), Verdict::Holds);
+    assert!(matches!(judged(Condition::Steady, &seen, &policy()), Verdict::Warns(_)), "a single look only warns");
+    seen.memory.asked = Some(Asked { deployment: "ecs-svc/1".parse().expect("an id"), at: ago(600) });
+    seen.memory.healthy_since = Some((id.clone(), ago(10)));
+    assert!(matches!(judged(Condition::Steady, &seen, &policy()), Verdict::Waits(_)));
+    seen.memory.healthy_since = Some((id, now() - SignedDuration::try_from(STEADY).expect("seconds")));
+    assert_eq!(judged(Condition::Steady, &seen, &policy()), Verdict::Holds);
 }
 
 const STOPS: &[(&str, &str)] = &[
@@ -311,13 +369,13 @@ fn every_stop_has_a_plain_cause_and_advice() {
         let without_guilt = |t: Task| Task { containers: Vec::new(), ..t };
         let once = vec![without_guilt(stopped_task("task1", "ecs-svc/1", ago(60), reason))];
         seen.tasks = Reading::Present(once.clone());
-        assert_eq!(start_failure(&seen), None, "one stop can be bad luck");
+        assert_eq!(start_failure(&seen.view(&policy())), None, "one stop can be bad luck");
         let twice = [once, vec![without_guilt(stopped_task("task2", "ecs-svc/1", ago(5), reason))]].concat();
         seen.tasks = Reading::Present(twice);
-        let cause = start_failure(&seen).expect(reason);
+        let cause = start_failure(&seen.view(&policy())).expect(reason);
         assert_eq!(cause.what, *what);
         assert!(!cause.next.is_empty());
-        assert!(matches!(Condition::Started.judge(&seen, &policy()), Verdict::Fails(_)));
+        assert!(matches!(judged(Condition::Started, &seen, &policy()), Verdict::Fails(_)));
     }
 }
 
@@ -348,7 +406,7 @@ fn orderly_stops_and_older_starts_are_no_cause() {
 
 /// What stands in a start's way, as far as it is certain.
 fn certain(seen: &Observed) -> Option<String> {
-    start_failure(seen).map(|cause| cause.what)
+    start_failure(&seen.view(&policy())).map(|cause| cause.what)
 }
 
 fn event(at: i64, message: &str) -> ServiceEvent {
@@ -388,7 +446,7 @@ fn refusals_are_ecs_trying_until_the_third_or_for_three_minutes() {
     for (message, what) in refusals {
         let once = without_task(&[(5, message)]);
         assert_eq!(certain(&once), None, "{message}");
-        let Verdict::Waits(said) = Condition::Started.judge(&once, &policy()) else { panic!("it does not wait") };
+        let Verdict::Waits(said) = judged(Condition::Started, &once, &policy()) else { panic!("it does not wait") };
         assert_eq!(said, format!("{what}, after 1 attempt; ECS tries again"));
         assert_eq!(certain(&without_task(&[(5, message), (170, message)])), None, "twice in three minutes");
         assert_eq!(certain(&without_task(&[(5, message), (60, message), (90, message)])).as_deref(), Some(what));
@@ -442,25 +500,25 @@ fn what_runs_well_outweighs_what_failed_before() {
     service(&mut seen).events = lines.map(|(at, message)| event(at, message)).to_vec();
     service(&mut seen).deployments[0].rollout = Rollout::Failed;
     seen.tasks = Reading::Present([vec![task("task1", "ecs-svc/1")], failed()].concat());
-    let Verdict::Warns(said) = Condition::Started.judge(&seen, &policy()) else { panic!("no warning") };
+    let Verdict::Warns(said) = judged(Condition::Started, &seen, &policy()) else { panic!("no warning") };
     assert!(said.contains("a task of this start stopped at 18:50 UTC: the image"), "{said}");
-    assert_eq!(Condition::ContainersHealthy.judge(&seen, &policy()), Verdict::Holds);
-    assert_eq!(Standing::of(&seen, &policy()), Standing::Running);
+    assert_eq!(judged(Condition::ContainersHealthy, &seen, &policy()), Verdict::Holds);
+    assert_eq!(Standing::of(&seen.view(&policy())), Standing::Running);
     assert_eq!(planned(&seen, Goal::Running).steps, []);
-    assert_eq!(Condition::Started.remedy(&seen, &policy()), None, "what is well is never replaced");
+    assert_eq!(Condition::Started.remedy(&seen.view(&policy())), None, "what is well is never replaced");
     let Reading::Present(service_of) = seen.service.clone() else { panic!("no service") };
     let Reading::Present(tasks) = seen.tasks.clone() else { panic!("no tasks") };
     assert_eq!(cause::last(&service_of, &tasks, now()), None);
 
     // Refusals alone are history, and not even a warning.
     seen.tasks = Reading::Present(vec![task("task1", "ecs-svc/1")]);
-    assert_eq!(Condition::Started.judge(&seen, &policy()), Verdict::Holds);
+    assert_eq!(judged(Condition::Started, &seen, &policy()), Verdict::Holds);
 
     // Without a task that is well, the same lines and stops are the verdict.
     seen.tasks = Reading::Present(failed());
-    assert!(matches!(Condition::Started.judge(&seen, &policy()), Verdict::Fails(_)));
-    assert!(matches!(Standing::of(&seen, &policy()), Standing::Degraded { .. }));
-    assert_eq!(Condition::Started.remedy(&seen, &policy()), Some(Action::Start));
+    assert!(matches!(judged(Condition::Started, &seen, &policy()), Verdict::Fails(_)));
+    assert!(matches!(Standing::of(&seen.view(&policy())), Standing::Degraded { .. }));
+    assert_eq!(Condition::Started.remedy(&seen.view(&policy())), Some(Action::Start));
 }
 
 /// A roll-out fails while the task of before goes on: the circuit breaker, or somebody's `deploy`.
@@ -472,7 +530,7 @@ fn a_failed_roll_out_beside_a_task_that_is_well_is_a_warning() {
     service(&mut seen).deployments[1].status = DeploymentStatus::Active;
     let stops = [100, 50].map(|at| stopped_task(&format!("t{at}"), "ecs-svc/2", ago(at), STOPS[0].0));
     seen.tasks = Reading::Present([vec![task("task1", "ecs-svc/1")], stops.to_vec()].concat());
-    let Verdict::Warns(said) = Condition::Started.judge(&seen, &policy()) else { panic!("no warning") };
+    let Verdict::Warns(said) = judged(Condition::Started, &seen, &policy()) else { panic!("no warning") };
     assert!(said.contains("the task task1 of an earlier start runs on"), "{said}");
     assert_eq!(planned(&seen, Goal::Running).steps, []);
 
@@ -485,7 +543,7 @@ fn a_failed_roll_out_beside_a_task_that_is_well_is_a_warning() {
     let pending = Task { last_status: "PENDING".into(), health: Health::Unknown, ..task("task1", "ecs-svc/1") };
     seen.tasks = Reading::Present([vec![pending], stops.to_vec()].concat());
     assert_eq!(certain(&seen), None);
-    assert_eq!(Condition::Started.judge(&seen, &policy()), Verdict::Waits("the task is PENDING".into()));
+    assert_eq!(judged(Condition::Started, &seen, &policy()), Verdict::Waits("the task is PENDING".into()));
 }
 
 /// What a start would replace is looked at as `down` looks at it.
@@ -498,11 +556,11 @@ fn a_start_that_replaces_a_task_keeps_to_the_rule_of_down() {
     assert_eq!(planned(&seen, Goal::Running).steps[0].action, Some(Action::Start), "nobody is there");
     seen.occupancy = Reading::Present(occupancy(7, 2));
     let refused = Refusal::MeetingInProgress { to: Goal::Running, participants: 7, conferences: 2 };
-    assert_eq!(plan(&seen, Goal::Running, &policy()), Err(refused));
+    assert_eq!(plan(&seen.view(&policy()), Goal::Running), Err(refused));
     let cut = Policy { meetings: Meetings::Cut, ..policy() };
-    assert_eq!(plan(&seen, Goal::Running, &cut).expect("a plan").steps[0].action, Some(Action::Start));
+    assert_eq!(plan(&seen.view(&cut), Goal::Running).expect("a plan").steps[0].action, Some(Action::Start));
     seen.occupancy = Reading::Absent;
-    assert!(matches!(plan(&seen, Goal::Running, &policy()), Err(Refusal::MeetingUnknown { .. })));
+    assert!(matches!(plan(&seen.view(&policy()), Goal::Running), Err(Refusal::MeetingUnknown { .. })));
     // A task in which nobody can be yet is replaced without a question.
     let pending = Task { last_status: "PENDING".into(), health: Health::Unknown, started: None, ..ill };
     seen.tasks = Reading::Present([vec![pending], stops.to_vec()].concat());
@@ -511,30 +569,30 @@ fn a_start_that_replaces_a_task_keeps_to_the_rule_of_down() {
     let mut seen = running();
     service(&mut seen).desired = 0;
     seen.occupancy = Reading::Present(occupancy(2, 1));
-    assert!(matches!(plan(&seen, Goal::Running, &policy()), Err(Refusal::MeetingInProgress { .. })));
+    assert!(matches!(plan(&seen.view(&policy()), Goal::Running), Err(Refusal::MeetingInProgress { .. })));
 }
 
 /// Two starts at once are one: the newer one counts, once its maker has signed it.
 #[test]
 fn a_newer_start_that_is_signed_is_adopted() {
-    let mut seen = running();
+    let mut seen = Remembered::from(running());
     let id = || "ecs-svc/1".parse().expect("an id");
-    seen.run.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
-    assert_eq!(shared_start(&seen), None);
-    assert!(matches!(Condition::Started.judge(&seen, &policy()), Verdict::Waits(_)));
+    seen.memory.asked = Some(Asked { deployment: "ecs-svc/0".parse().expect("an id"), at: ago(700) });
+    assert_eq!(shared_start(&seen.view(&policy())), None);
+    assert!(matches!(judged(Condition::Started, &seen, &policy()), Verdict::Waits(_)));
     let mark = |deployment| Some(Mark { by: "ana".into(), at: ago(600), deployment });
     service(&mut seen).mark = mark("ecs-svc/0".parse().expect("an id"));
-    assert_eq!(shared_start(&seen), None, "the mark of ours");
+    assert_eq!(shared_start(&seen.view(&policy())), None, "the mark of ours");
     service(&mut seen).mark = mark(id());
-    assert_eq!(shared_start(&seen), Some(Asked { deployment: id(), at: ago(600) }));
-    assert_eq!(contested(&seen, Goal::Running), None);
+    assert_eq!(shared_start(&seen.view(&policy())), Some(Asked { deployment: id(), at: ago(600) }));
+    assert_eq!(contested(&seen.view(&policy()), Goal::Running), None);
     service(&mut seen).desired = 0;
-    assert_eq!(shared_start(&seen), None);
-    assert!(contested(&seen, Goal::Running).is_some());
+    assert_eq!(shared_start(&seen.view(&policy())), None);
+    assert!(contested(&seen.view(&policy()), Goal::Running).is_some());
     // An old read that shows the deployment of before ours is not a newer start.
-    let mut seen = running();
-    seen.run.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: ago(600) });
-    assert!(contested(&seen, Goal::Running).is_none() && shared_start(&seen).is_none());
+    let mut seen = Remembered::from(running());
+    seen.memory.asked = Some(Asked { deployment: "ecs-svc/2".parse().expect("an id"), at: ago(600) });
+    assert!(contested(&seen.view(&policy()), Goal::Running).is_none() && shared_start(&seen.view(&policy())).is_none());
 }
 
 #[test]
@@ -573,8 +631,8 @@ prop_compose! {
     fn observed()(
         kinds in prop::collection::vec(0..3u8, 14), desired in 0..2u32, status in 0..4usize, health in 0..3usize,
         target in 0..3usize, conferences in 0..2u32, age in 0..200i64, asked in prop::option::of(0..2u8),
-    ) -> Observed {
-        let mut seen = running();
+    ) -> Remembered {
+        let mut seen = Remembered::from(running());
         service(&mut seen).desired = desired;
         let mut task = task("task1", "ecs-svc/1");
         task.last_status = ["PROVISIONING", "RUNNING", "STOPPING", "STOPPED"][status].into();
@@ -587,7 +645,7 @@ prop_compose! {
             groups[0].targets[0].state = [TargetState::Healthy, TargetState::Initial, TargetState::Unhealthy][target];
         }
         seen.occupancy = Reading::Present(Occupancy { time: ago(age), ..occupancy(conferences, conferences) });
-        seen.run.asked = asked.map(|n| Asked { deployment: format!("ecs-svc/{n}").parse().expect("an id"), at: ago(650) });
+        seen.memory.asked = asked.map(|n| Asked { deployment: format!("ecs-svc/{n}").parse().expect("an id"), at: ago(650) });
         let mut kinds = kinds.into_iter();
         macro_rules! blur { ($($field:ident),*) => { $(match kinds.next() {
             Some(1) => seen.$field = Reading::Absent,
@@ -604,12 +662,12 @@ proptest! {
     #[test]
     fn a_plan_holds_only_what_does_not_hold(seen in observed()) {
         for goal in Goal::ALL {
-            if let Ok(plan) = plan(&seen, goal, &policy()) {
+            if let Ok(plan) = plan(&seen.view(&policy()), goal) {
                 for step in &plan.steps {
-                    prop_assert!(!step.until.judge(&seen, &policy()).is_good(), "{step:?}");
+                    prop_assert!(!judged(step.until, &seen, &policy()).is_good(), "{step:?}");
                 }
                 for condition in goal.conditions() {
-                    let unseen = matches!(condition.judge(&seen, &policy()), Verdict::Unseen(u) if u.because != Blindness::NotAsked);
+                    let unseen = matches!(judged(*condition, &seen, &policy()), Verdict::Unseen(u) if u.because != Blindness::NotAsked);
                     prop_assert!(!unseen, "planned although {condition:?} is unseen");
                 }
             }
@@ -619,7 +677,7 @@ proptest! {
     #[test]
     fn a_stop_is_never_planned_while_people_may_be_there(seen in observed()) {
         let ends = [Goal::AtMostStandby, Goal::AtMostPoweredDown, Goal::Destroyed];
-        let plans: Vec<Plan> = ends.iter().filter_map(|g| plan(&seen, *g, &policy()).ok()).collect();
+        let plans: Vec<Plan> = ends.iter().filter_map(|g| plan(&seen.view(&policy()), *g).ok()).collect();
         let stops = plans.iter().any(|p| p.steps.iter().any(|s| s.action == Some(Action::Stop)));
         let nobody = seen.occupancy.present().is_some_and(|o| o.conferences == 0 && o.time >= ago(90));
         let runs = seen.live_tasks().any(Task::is_running);
@@ -631,7 +689,7 @@ proptest! {
 
     #[test]
     fn up_never_stops_and_down_never_starts(seen in observed()) {
-        let actions = |goal| plan(&seen, goal, &policy()).map_or_else(|_| vec![], |p| p.steps.iter().filter_map(|s| s.action).collect::<Vec<_>>());
+        let actions = |goal| plan(&seen.view(&policy()), goal).map_or_else(|_| vec![], |p| p.steps.iter().filter_map(|s| s.action).collect::<Vec<_>>());
         prop_assert!(actions(Goal::Running).iter().all(|a| matches!(a, Action::Start | Action::Restore)));
         for goal in [Goal::AtMostStandby, Goal::AtMostPoweredDown, Goal::Destroyed] {
             prop_assert!(actions(goal).iter().all(|a| !matches!(a, Action::Start | Action::Restore)));
@@ -643,9 +701,9 @@ proptest! {
     #[test]
     fn judging_and_telling_are_total(seen in observed()) {
         for condition in Condition::ALL {
-            let _ = (condition.judge(&seen, &policy()).to_string(), condition.evidence(&seen), condition.remedy(&seen, &policy()));
+            let _ = (judged(condition, &seen, &policy()).to_string(), condition.evidence(&seen.view(&policy())), condition.remedy(&seen.view(&policy())));
         }
-        let status = Status::of(&seen, &policy(), "platform", "https://meet.example.org");
+        let status = Status::of(&seen.view(&policy()), "platform", "https://meet.example.org");
         let unread = seen.service.unreadable().is_some() || seen.tasks.unreadable().is_some();
         prop_assert!(!(unread && matches!(status.standing.level(), Some(Level::Standby | Level::PoweredDown | Level::Destroyed))));
     }
@@ -709,11 +767,11 @@ fn a_half_restored_ingress_is_restored_again() {
 fn leftovers_are_found_by_tag_and_by_service() {
     let by_tag = Observed { billed: Reading::Present(vec![billed("balancer", Witness::Owner)]), ..powered_down() };
     assert_eq!(actions(&planned(&by_tag, Goal::AtMostPoweredDown)), [None], "nobody has agreed to anything");
-    let Verdict::Fails(why) = Condition::NothingBills.judge(&by_tag, &policy()) else { panic!("not a failure") };
+    let Verdict::Fails(why) = judged(Condition::NothingBills, &by_tag, &policy()) else { panic!("not a failure") };
     assert!(why.starts_with("load balancer by-hand-nlb, $0.0275 an hour (") && why.contains("arn:aws:"), "{why}");
     let arn = billed("balancer", Witness::Owner).arn;
     let agreed = Policy { agreed: Some(Agreed { leftovers: [arn].into(), ..Agreed::default() }), ..policy() };
-    let plan_of = |seen: &Observed, policy: &Policy| plan(seen, Goal::AtMostPoweredDown, policy).expect("a plan");
+    let plan_of = |seen: &Observed, policy: &Policy| plan(&seen.view(policy), Goal::AtMostPoweredDown).expect("a plan");
     assert_eq!(actions(&plan_of(&by_tag, &agreed)), [Some(Action::RemoveBalancers), None]);
     // What is named as Terraform's is Terraform's to delete.
     let terraforms = Agreed { by_terraform: [billed("balancer", Witness::Owner).arn].into(), ..Agreed::default() };
@@ -723,18 +781,22 @@ fn leftovers_are_found_by_tag_and_by_service() {
     let another =
         Policy { agreed: Some(Agreed { leftovers: ["another".into()].into(), ..Agreed::default() }), ..policy() };
     assert_eq!(actions(&plan_of(&by_tag, &another)), [None]);
-    assert!(Condition::NothingBills.judge(&by_tag, &another).to_string().contains("not named"));
-    let mut by_name = Observed { balancer: standby().balancer, ..powered_down() };
-    by_name.run.terraformed = Some(ago(10));
-    assert!(matches!(Condition::NothingBills.judge(&by_name, &policy()), Verdict::Fails(_)));
-    assert_eq!(Condition::NothingBills.remedy(&by_name, &policy()), None, "without our tags it is not ours to delete");
+    assert!(judged(Condition::NothingBills, &by_tag, &another).to_string().contains("not named"));
+    let mut by_name = Remembered::from(Observed { balancer: standby().balancer, ..powered_down() });
+    by_name.memory.terraformed = Some(ago(10));
+    assert!(matches!(judged(Condition::NothingBills, &by_name, &policy()), Verdict::Fails(_)));
+    assert_eq!(
+        Condition::NothingBills.remedy(&by_name.view(&policy())),
+        None,
+        "without our tags it is not ours to delete"
+    );
 }
 
 /// Everything has to fit: the kind, each tag as it is written, the place, and a platform to belong to.
 #[test]
 fn only_what_is_shown_to_be_ours_is_ours() {
     let ours = billed("balancer", Witness::Owner);
-    let judged = |thing: &Billed, seen: &Observed| shown_to_be_ours(thing, seen, &policy());
+    let judged = |thing: &Billed, seen: &Observed| shown_to_be_ours(thing, &seen.view(&policy()));
     assert_eq!(judged(&ours, &powered_down()), Ok(()));
     let elsewhere =
         || Placement { vpc: Some("vpc-2".into()), subnets: vec!["subnet-2".into()], ..example::placement() };
@@ -763,7 +825,7 @@ fn only_what_is_shown_to_be_ours_is_ours() {
         assert!(judged.contains(why), "{why:?} is not in {judged:?}");
         let agreed =
             Policy { agreed: Some(Agreed { leftovers: [thing.arn.clone()].into(), ..Agreed::default() }), ..policy() };
-        let plan = plan(&seen, Goal::AtMostPoweredDown, &agreed).expect("a plan");
+        let plan = plan(&seen.view(&agreed), Goal::AtMostPoweredDown).expect("a plan");
         assert!(!actions(&plan).contains(&Some(Action::RemoveBalancers)), "{why}");
     }
     // Another subnet of the platform's VPC, which its own load balancer shows, and which a run remembers.
@@ -771,9 +833,9 @@ fn only_what_is_shown_to_be_ours_is_ours() {
     let beside = Billed { placement: Some(beside), ..ours.clone() };
     assert_eq!(judged(&beside, &standby()), Ok(()));
     assert!(judged(&beside, &powered_down()).is_err());
-    let mut remembered = powered_down();
-    remembered.run.vpc = Some("vpc-1".into());
-    assert_eq!(judged(&beside, &remembered), Ok(()));
+    let mut remembered = Remembered::from(powered_down());
+    remembered.memory.vpc = Some("vpc-1".into());
+    assert_eq!(shown_to_be_ours(&beside, &remembered.view(&policy())), Ok(()));
     let gone = Observed { service: Reading::Absent, ..powered_down() };
     assert!(judged(&ours, &gone).is_err());
     let mut another = powered_down();
@@ -792,22 +854,22 @@ fn another_place_is_not_off() {
     };
     let goals = [Goal::Running, Goal::AtMostStandby, Goal::AtMostPoweredDown, Goal::Destroyed];
     let refused = |seen: &Observed| {
-        let plans: Vec<_> = goals.iter().map(|goal| plan(seen, *goal, &policy())).collect();
+        let plans: Vec<_> = goals.iter().map(|goal| plan(&seen.view(&policy()), *goal)).collect();
         plans.iter().all(|plan| matches!(plan, Err(Refusal::NoPlatform(_))))
     };
     assert!(refused(&nowhere));
-    let Err(Refusal::NoPlatform(told)) = plan(&nowhere, Goal::AtMostStandby, &policy()) else { panic!("a plan") };
+    let Err(Refusal::NoPlatform(told)) = plan(&nowhere.view(&policy()), Goal::AtMostStandby) else { panic!("a plan") };
     assert_eq!(told.to_string(), "no platform jitsi-video-platform in us-west-2 of account 111122223333");
     let hint = told.answers.expect("a hint");
     assert!(hint.contains("meet.example.org answers all the same"), "{hint}");
-    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "https://meet.example.org");
+    let status = |seen: &Observed| Status::of(&seen.view(&policy()), "platform", "https://meet.example.org");
     let told = status(&nowhere);
     assert_eq!((told.standing.name(), told.cost.is_none()), ("no such platform", true));
     assert_eq!((told.is_at(Level::Destroyed), told.is_at(Level::PoweredDown)), (Some(true), Some(false)));
 
     // What cannot be read is unknown, never nowhere.
     nowhere.kept = unreadable();
-    assert!(matches!(plan(&nowhere, Goal::AtMostStandby, &policy()), Err(Refusal::Blind { .. })));
+    assert!(matches!(plan(&nowhere.view(&policy()), Goal::AtMostStandby), Err(Refusal::Blind { .. })));
     assert_eq!(status(&nowhere).is_at(Level::Destroyed), None);
     // A kept bucket shows that there was one.
     nowhere.kept = Reading::Present(vec!["jitsi-video-platform-recordings-111122223333".into()]);
@@ -828,7 +890,7 @@ fn another_place_is_not_off() {
 /// While something costs, nothing is at a level at which nothing does.
 #[test]
 fn what_costs_beside_the_platform_is_listed() {
-    let status = |seen: &Observed| Status::of(seen, &policy(), "platform", "https://meet.example.org");
+    let status = |seen: &Observed| Status::of(&seen.view(&policy()), "platform", "https://meet.example.org");
     let foreign = Billed { tags: Tags::default(), ..billed("balancer", Witness::Owner) };
     let beside = Observed { billed: Reading::Present(vec![foreign.clone()]), ..powered_down() };
     let told = status(&beside);
@@ -856,12 +918,15 @@ fn what_costs_beside_the_platform_is_listed() {
 /// An address that an interrupted power-down left goes with Terraform's own plan, never by our hand.
 #[test]
 fn an_address_that_was_left_goes_with_terraform() {
-    let mut seen = Observed { billed: Reading::Present(vec![billed("address", Witness::TagsOnly)]), ..powered_down() };
+    let mut seen = Remembered::from(Observed {
+        billed: Reading::Present(vec![billed("address", Witness::TagsOnly)]),
+        ..powered_down()
+    });
     assert_eq!(actions(&planned(&seen, Goal::AtMostPoweredDown)), [Some(Action::PowerDown)]);
-    seen.run.terraformed = Some(ago(10));
-    assert!(matches!(Condition::NothingBills.judge(&seen, &policy()), Verdict::Waits(_)), "tags linger");
-    seen.run.terraformed = Some(ago(600));
-    assert!(matches!(Condition::NothingBills.judge(&seen, &policy()), Verdict::Fails(_)));
+    seen.memory.terraformed = Some(ago(10));
+    assert!(matches!(judged(Condition::NothingBills, &seen, &policy()), Verdict::Waits(_)), "tags linger");
+    seen.memory.terraformed = Some(ago(600));
+    assert!(matches!(judged(Condition::NothingBills, &seen, &policy()), Verdict::Fails(_)));
     assert_eq!(actions(&planned(&seen, Goal::AtMostPoweredDown)), [None]);
 }
 
@@ -880,7 +945,7 @@ fn destroyed_is_what_terraform_and_aws_both_say() {
     let without_state = Observed { managed: Reading::Absent, ..gone.clone() };
     assert_eq!(planned(&without_state, Goal::Destroyed).steps, []);
     let with_recordings = Policy { recordings: Recordings::Deleted, ..policy() };
-    let plan = plan(&half, Goal::Destroyed, &with_recordings).expect("a plan");
+    let plan = plan(&half.view(&with_recordings), Goal::Destroyed).expect("a plan");
     assert_eq!(actions(&plan), [Some(Action::RemoveWithRecordings)]);
 }
 
@@ -893,8 +958,8 @@ fn what_could_not_be_read_is_not_gone() {
         Observed { tasks: unreadable(), ..powered_down() },
     ];
     for seen in blind {
-        assert!(plan(&seen, Goal::AtMostPoweredDown, &policy()).is_err(), "{seen:?}");
+        assert!(plan(&seen.view(&policy()), Goal::AtMostPoweredDown).is_err(), "{seen:?}");
     }
     let state = Observed { managed: unreadable(), ..powered_down() };
-    assert!(matches!(plan(&state, Goal::Destroyed, &policy()), Err(Refusal::Blind { .. })));
+    assert!(matches!(plan(&state.view(&policy()), Goal::Destroyed), Err(Refusal::Blind { .. })));
 }

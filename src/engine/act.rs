@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::observe::PAUSE;
-use super::reach::Job;
+use super::reach::{Job, Watch};
 use crate::domain::action::Action;
 use crate::domain::changes::{Change, Changes, Recordings, Wanted, guard};
 use crate::domain::name::TaskId;
@@ -16,52 +16,47 @@ use crate::error::{Failure, Kind};
 use crate::event::Event;
 use crate::world::{CloudError, CloudErrorKind, Errand, Planned, TerraformError};
 
-/// Makes one change, and notes in the observation's run what has been asked for. Never dropped half-way.
+/// Makes one change, and remembers what has been asked for. Never dropped half-way.
 ///
 /// A change that is the same when it is made twice is made again while AWS does not answer, until the deadline.
-pub(super) async fn perform(
-    job: Job<'_>,
-    action: Action,
-    seen: &mut Observed,
-    deadline: Instant,
-) -> Result<(), Failure> {
+pub(super) async fn perform(job: Job<'_>, action: Action, watch: &mut Watch, deadline: Instant) -> Result<(), Failure> {
     match action {
-        Action::Start => start(job, seen, deadline).await,
+        Action::Start => start(job, watch, deadline).await,
         Action::Stop => Ok(again(job, deadline, || job.world.cloud.stop()).await?),
-        Action::Unprotect => unprotect(job, seen, deadline).await,
-        Action::Restore => terraform(job, &[Wanted::Restored], seen).await,
-        Action::PowerDown => terraform(job, &[Wanted::PoweredDown], seen).await,
+        Action::Unprotect => unprotect(job, watch, deadline).await,
+        Action::Restore => terraform(job, &[Wanted::Restored], watch).await,
+        Action::PowerDown => terraform(job, &[Wanted::PoweredDown], watch).await,
         Action::RemoveKeepingRecordings => {
-            terraform(job, &[Wanted::Removed { recordings: Recordings::Kept }], seen).await
+            terraform(job, &[Wanted::Removed { recordings: Recordings::Kept }], watch).await
         }
         Action::RemoveWithRecordings => {
             // Terraform empties a bucket only if its state says so: what is to be deleted is first made deletable.
             let removed = Wanted::Removed { recordings: Recordings::Deleted };
             let is_recordings = |address: &String| address == "aws_s3_bucket.recordings";
-            let there = seen.managed.present().is_some_and(|m| m.iter().any(is_recordings));
+            let there = watch.seen.managed.present().is_some_and(|m| m.iter().any(is_recordings));
             let wishes = if there { &[Wanted::RecordingsDeletable, removed][..] } else { &[removed][..] };
-            terraform(job, wishes, seen).await
+            terraform(job, wishes, watch).await
         }
-        Action::RemoveBalancers => remove_balancers(job, seen, deadline).await,
+        Action::RemoveBalancers => remove_balancers(job, watch, deadline).await,
     }
 }
 
-async fn unprotect(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(), Failure> {
-    let tasks: Vec<TaskId> = seen.live_tasks().map(|t| t.id.clone()).collect();
+async fn unprotect(job: Job<'_>, watch: &mut Watch, deadline: Instant) -> Result<(), Failure> {
+    let tasks: Vec<TaskId> = watch.seen.live_tasks().map(|t| t.id.clone()).collect();
     again(job, deadline, || job.world.cloud.unprotect(&tasks)).await?;
-    seen.run.unprotected = true;
+    watch.memory.unprotected = true;
     Ok(())
 }
 
 /// One start, also when somebody else makes one at the same time, or when it is not known whether AWS has taken it.
-async fn start(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(), Failure> {
+async fn start(job: Job<'_>, watch: &mut Watch, deadline: Instant) -> Result<(), Failure> {
     let cloud = &job.world.cloud;
-    if job.policy.meetings == Meetings::Cut && seen.live_tasks().any(Task::is_running) {
-        unprotect(job, seen, deadline).await?;
+    if job.policy.meetings == Meetings::Cut && watch.seen.live_tasks().any(Task::is_running) {
+        unprotect(job, watch, deadline).await?;
     }
     // The look at the whole platform took seconds: somebody may have started it meanwhile.
-    if let Some(asked) = started_meanwhile(job, seen, deadline).await? {
-        seen.run.asked = Some(asked);
+    if let Some(asked) = started_meanwhile(job, &watch.seen, deadline).await? {
+        watch.memory.asked = Some(asked);
         return Ok(());
     }
     let at = job.world.clock.now();
@@ -74,16 +69,16 @@ async fn start(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(
             }
             Err(error) => return Err(error.into()),
         }
-        if let Some(asked) = started_meanwhile(job, seen, deadline).await? {
+        if let Some(asked) = started_meanwhile(job, &watch.seen, deadline).await? {
             break asked.deployment;
         }
     };
-    let before = seen.service.present().and_then(Service::primary).map_or(at, |primary| primary.created);
-    seen.run.asked = Some(Asked { deployment: deployment.clone(), at: before });
-    let by = seen.identity.present().map_or_else(|| "unknown".to_owned(), |i| i.arn.clone());
+    let before = watch.seen.service.present().and_then(Service::primary).map_or(at, |primary| primary.created);
+    watch.memory.asked = Some(Asked { deployment: deployment.clone(), at: before });
+    let by = watch.seen.identity.present().map_or_else(|| "unknown".to_owned(), |i| i.arn.clone());
     let mark = Mark { by, at, deployment };
     match again(job, deadline, || cloud.mark(&mark)).await {
-        Ok(()) => seen.run.mark = Some(mark),
+        Ok(()) => watch.memory.mark = Some(mark),
         // A platform that runs without a note of who started it still runs.
         Err(error) => job.say.warn(format!("`status` will not know who started the platform: {error}")),
     }
@@ -129,14 +124,14 @@ async fn pause(job: Job<'_>, time: Duration, after: &CloudError) -> Result<(), C
 }
 
 /// Plans, refuses what goes too far, and applies exactly what was planned, one wish after the other.
-async fn terraform(job: Job<'_>, wishes: &[Wanted], seen: &mut Observed) -> Result<(), Failure> {
+async fn terraform(job: Job<'_>, wishes: &[Wanted], watch: &mut Watch) -> Result<(), Failure> {
     for &wanted in wishes {
-        if let Some(planned) = preview(job, wanted, seen).await? {
+        if let Some(planned) = preview(job, wanted, &watch.seen).await? {
             refuse_unnamed(&planned.changes, job.policy)?;
-            apply(job, planned, seen).await?;
+            apply(job, planned, &watch.seen).await?;
         }
     }
-    seen.run.terraformed = Some(job.world.clock.now());
+    watch.memory.terraformed = Some(job.world.clock.now());
     Ok(())
 }
 
@@ -194,9 +189,9 @@ fn errand<'a>(
 }
 
 /// Deletes leftovers that were agreed to. What Terraform still manages, and its plan would not delete, is none.
-async fn remove_balancers(job: Job<'_>, seen: &mut Observed, deadline: Instant) -> Result<(), Failure> {
+async fn remove_balancers(job: Job<'_>, watch: &mut Watch, deadline: Instant) -> Result<(), Failure> {
     let said = |said| job.say.emit(Event::TerraformSaid { said });
-    let managed = job.world.terraform.managed(errand(job, seen, &said)?).await?.unwrap_or_default();
+    let managed = job.world.terraform.managed(errand(job, &watch.seen, &said)?).await?.unwrap_or_default();
     let is_agreed =
         |address: &String| job.policy.agreed.as_ref().is_some_and(|agreed| agreed.by_terraform.contains(address));
     let balancers = managed.into_iter().filter(|address| address.starts_with("aws_lb."));
@@ -204,7 +199,7 @@ async fn remove_balancers(job: Job<'_>, seen: &mut Observed, deadline: Instant) 
     if !known.is_empty() {
         return Err(Refusal::StillManaged { addresses: known }.into());
     }
-    for leftover in agreed_leftovers(seen, job.policy) {
+    for leftover in agreed_leftovers(&watch.view(job.policy)) {
         job.say.note(format!("Deleting what was left over: {leftover}: {}", leftover.arn));
         match again(job, deadline, || job.world.cloud.remove_balancer(&leftover.arn)).await {
             Ok(()) => {}
@@ -217,6 +212,6 @@ async fn remove_balancers(job: Job<'_>, seen: &mut Observed, deadline: Instant) 
             Err(error) => return Err(error.into()),
         }
     }
-    seen.run.balancers_removed = Some(job.world.clock.now());
+    watch.memory.balancers_removed = Some(job.world.clock.now());
     Ok(())
 }

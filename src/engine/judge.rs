@@ -1,18 +1,24 @@
 //! One condition as an answer: its verdict, what it was judged from, and what to do.
 
-use crate::answer::Judged;
-use crate::domain::condition::{Condition, Verdict};
-use crate::domain::observed::Observed;
-use crate::domain::plan::Policy;
+use crate::answer::JudgedCondition;
+use crate::domain::condition::{Condition, Judged, Verdict};
+use crate::domain::view::View;
 use crate::error::advice;
 
 /// Judges one condition.
-pub fn judge(condition: Condition, seen: &Observed, policy: &Policy) -> Judged {
-    let verdict = condition.judge(seen, policy);
+pub fn judge(condition: Condition, view: &View<'_>) -> JudgedCondition {
+    let Judged { verdict, code } = condition.judge(view);
     let next = match &verdict {
         Verdict::Holds | Verdict::Warns(_) => Vec::new(),
-        Verdict::Waits(_) | Verdict::Fails(_) => condition.next(seen),
+        Verdict::Waits(_) | Verdict::Fails(_) => condition.advice(view),
         Verdict::Unseen(unseen) => vec![advice(unseen.because).to_owned()],
     };
-    Judged { condition, sentence: condition.to_string(), verdict, evidence: condition.evidence(seen), next }
+    JudgedCondition {
+        condition,
+        sentence: condition.to_string(),
+        verdict,
+        code,
+        evidence: condition.evidence(view),
+        next,
+    }
 }

@@ -2,25 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::SignedDuration;
-use tokio::join;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::reach::Job;
-use crate::domain::billed::Billed;
-use crate::domain::condition::{Condition, Source, Verdict};
+use crate::domain::condition::{Condition, STALE, Source, Verdict};
 use crate::domain::meeting::Proof;
 use crate::domain::observed::{
-    Attachment, Balancer, Blindness, Health, Identity, Observed, Occupancy, Reading, Record, Resolution, Secret,
-    Service, Signalling, Target, TargetGroup, Task, Tls, Unreadable, Web,
+    Attachment, Balancer, Blindness, Identity, Observed, Reading, Resolution, Service, Signalling, Target, TargetGroup,
+    Tls, Unreadable, Web,
 };
-use crate::domain::ownership::vpc;
-use crate::domain::plan::{Policy, STALE};
+use crate::domain::plan::Policy;
+use crate::domain::view::View;
 use crate::error::{Failure, Kind, advice};
 use crate::probe::entrance::Resolver;
 use crate::probe::media::{Ask, prove};
@@ -61,13 +60,13 @@ impl Look {
     /// Everything that is cheap to look at, and what else these conditions need; the media proof is looked at alone.
     pub fn everything_for(conditions: &[Condition]) -> Self {
         let Self(mut sources) = Self::everything();
-        sources.extend(conditions.iter().flat_map(|c| c.needs()).filter(|s| **s != Source::Media));
+        sources.extend(conditions.iter().map(|c| c.rule()).filter(|rule| rule.first_look).flat_map(|rule| rule.needs));
         Self(sources)
     }
 
     /// What is needed to judge these conditions.
     pub fn at<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> Self {
-        Self(conditions.into_iter().flat_map(|c| c.needs()).copied().collect())
+        Self(conditions.into_iter().flat_map(|c| c.rule().needs).copied().collect())
     }
 
     fn has(&self, source: Source) -> bool {
@@ -120,7 +119,8 @@ pub(super) async fn observe_well(job: Job<'_>, look: &Look, conditions: &[Condit
             seen.identity = identity;
         }
         seen = observe(job.world, job.sight, look, seen, job.stop).await;
-        let blind = |c: &Condition| matches!(c.judge(&seen, job.policy), Verdict::Unseen(u) if u.because.may_pass());
+        let view = View::single(&seen, job.policy);
+        let blind = |c: &Condition| matches!(c.judge(&view).verdict, Verdict::Unseen(u) if u.because.may_pass());
         if !conditions.iter().any(blind) || job.stop.is_cancelled() || Instant::now() + PAUSE >= until {
             return seen;
         }
@@ -139,64 +139,16 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         balancer: OnceCell::new(),
         door: OnceCell::new(),
     };
-    let (
-        service,
-        targets,
-        tasks,
-        balancer,
-        record,
-        secret,
-        occupancy,
-        names,
-        tls,
-        web,
-        signalling,
-        media,
-        billed,
-        managed,
-        kept,
-    ) = join!(
-        eyes.service(),
-        eyes.targets(),
-        eyes.tasks(),
-        eyes.balancer(),
-        eyes.record(),
-        eyes.secret(),
-        eyes.occupancy(),
-        eyes.names(),
-        eyes.tls(),
-        eyes.web(),
-        eyes.signalling(),
-        eyes.media(),
-        eyes.billed(),
-        eyes.managed(),
-        eyes.kept(),
-    );
-    let mut seen = Observed {
-        at: world.clock.now(),
-        identity: last.identity.clone(),
-        service: service.clone(),
-        targets,
-        tasks,
-        balancer: balancer.clone(),
-        record,
-        secret,
-        occupancy,
-        names,
-        tls,
-        web,
-        signalling,
-        media,
-        billed,
-        managed,
-        kept,
-        run: last.run.clone(),
-    };
-    remember_health(&mut seen);
-    let stands = vpc(&seen).map(str::to_owned);
-    seen.run.vpc = stands.or(seen.run.vpc);
+    let found = join_all(look.0.iter().map(|source| eyes.look_at(*source))).await;
+    let mut seen = Observed { at: world.clock.now(), ..last.clone() };
+    for fill_in in found {
+        fill_in(&mut seen);
+    }
     seen
 }
+
+/// What a look at one source has found, to be filled in.
+type Found = Box<dyn FnOnce(&mut Observed)>;
 
 /// One look: several readings wait for the service, the load balancer or the door, each of which is read once.
 struct Eyes<'a> {
@@ -211,98 +163,108 @@ struct Eyes<'a> {
 }
 
 impl Eyes<'_> {
-    /// What was last seen, unless the look goes there.
-    async fn fresh_or_last<T: Clone>(
-        &self,
-        source: Source,
-        last: &Reading<T>,
-        looking: impl Future<Output = Reading<T>>,
-    ) -> Reading<T> {
+    /// One line a source: how it is looked at, and what it fills in.
+    fn look_at(&self, source: Source) -> Pin<Box<dyn Future<Output = Found> + '_>> {
+        let cloud = &self.world.cloud;
         match source {
-            _ if !self.look.has(source) => last.clone(),
+            // Whose credentials these are is found out before anything else is asked.
+            Source::Identity => Box::pin(async { Box::new(|_: &mut Observed| {}) as Found }),
+            Source::Service => fill(async { self.service().await.clone() }, |seen, it| seen.service = it),
+            Source::Balancer => fill(async { self.balancer().await.clone() }, |seen, it| seen.balancer = it),
+            Source::Tasks => self.call(source, all(cloud.tasks()), |seen, it| seen.tasks = it),
+            Source::Record => self.call(source, cloud.record(), |seen, it| seen.record = it),
+            Source::Secret => self.call(source, cloud.secret(), |seen, it| seen.secret = it),
+            Source::Occupancy => self.call(source, cloud.occupancy(self.fresh_since()), |seen, it| seen.occupancy = it),
+            Source::Billed => self.call(source, all(cloud.billed()), |seen, it| seen.billed = it),
+            Source::Targets => self.within(source, self.targets(), |seen, it| seen.targets = it),
+            Source::Kept => self.within(source, self.kept(), |seen, it| seen.kept = it),
+            Source::Names => self.within(source, self.names(), |seen, it| seen.names = it),
+            Source::Tls => self.within(source, self.tls(), |seen, it| seen.tls = it),
+            Source::Web => self.within(source, self.web(), |seen, it| seen.web = it),
+            Source::Signalling => self.within(source, self.signalling(), |seen, it| seen.signalling = it),
             // These take minutes where all goes well, and end by themselves when they are asked to stop.
-            Source::Media | Source::Managed => looking.await,
-            _ => within(self.world.look, asked(source), looking).await,
+            Source::Media => fill(self.media(), |seen, it| seen.media = it),
+            Source::Managed => fill(self.managed(), |seen, it| seen.managed = it),
         }
     }
 
+    fn within<'e, T: 'static>(
+        &'e self,
+        source: Source,
+        looking: impl Future<Output = Reading<T>> + 'e,
+        into: fn(&mut Observed, Reading<T>),
+    ) -> Pin<Box<dyn Future<Output = Found> + 'e>> {
+        fill(within(self.world.look, asked(source), looking), into)
+    }
+
+    /// One call to AWS as a reading.
+    fn call<'e, T: 'static>(
+        &'e self,
+        source: Source,
+        call: impl Future<Output = Result<Option<T>, CloudError>> + 'e,
+        into: fn(&mut Observed, Reading<T>),
+    ) -> Pin<Box<dyn Future<Output = Found> + 'e>> {
+        self.within(source, read(call), into)
+    }
+
+    /// As it was last seen, where the look does not go to it.
     async fn service(&self) -> &Reading<Service> {
-        let call = read(self.world.cloud.service());
-        self.service.get_or_init(|| self.fresh_or_last(Source::Service, &self.last.service, call)).await
+        let looking = async {
+            if !self.look.has(Source::Service) {
+                return self.last.service.clone();
+            }
+            within(self.world.look, asked(Source::Service), read(self.world.cloud.service())).await
+        };
+        self.service.get_or_init(|| looking).await
     }
 
+    /// As it was last seen, where the look does not go to it.
     async fn balancer(&self) -> &Reading<Balancer> {
-        let call = read(self.world.cloud.balancer());
-        self.balancer.get_or_init(|| self.fresh_or_last(Source::Balancer, &self.last.balancer, call)).await
+        let looking = async {
+            if !self.look.has(Source::Balancer) {
+                return self.last.balancer.clone();
+            }
+            within(self.world.look, asked(Source::Balancer), read(self.world.cloud.balancer())).await
+        };
+        self.balancer.get_or_init(|| looking).await
     }
 
-    async fn tasks(&self) -> Reading<Vec<Task>> {
-        let call = read(async { self.world.cloud.tasks().await.map(Some) });
-        self.fresh_or_last(Source::Tasks, &self.last.tasks, call).await
-    }
-
-    async fn record(&self) -> Reading<Record> {
-        let call = read(self.world.cloud.record());
-        self.fresh_or_last(Source::Record, &self.last.record, call).await
-    }
-
-    async fn secret(&self) -> Reading<Secret> {
-        let call = read(self.world.cloud.secret());
-        self.fresh_or_last(Source::Secret, &self.last.secret, call).await
-    }
-
-    async fn occupancy(&self) -> Reading<Occupancy> {
-        let since = self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default();
-        let call = read(self.world.cloud.occupancy(since));
-        self.fresh_or_last(Source::Occupancy, &self.last.occupancy, call).await
-    }
-
-    async fn billed(&self) -> Reading<Vec<Billed>> {
-        let call = read(async { self.world.cloud.billed().await.map(Some) });
-        self.fresh_or_last(Source::Billed, &self.last.billed, call).await
+    /// What was written before says nothing any more.
+    fn fresh_since(&self) -> Timestamp {
+        self.world.clock.now() - SignedDuration::try_from(STALE).unwrap_or_default()
     }
 
     async fn managed(&self) -> Reading<Vec<String>> {
-        self.fresh_or_last(Source::Managed, &self.last.managed, async {
-            let Some(identity) = self.last.identity.present() else {
-                return Reading::Unreadable(not_asked("nobody signed in"));
-            };
-            let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
-            self.world.terraform.managed(errand).await.into()
-        })
-        .await
+        let Some(identity) = self.last.identity.present() else {
+            return Reading::Unreadable(not_asked("nobody signed in"));
+        };
+        let errand = Errand { account: &identity.account, said: &|_| {}, stop: &CancellationToken::new() };
+        self.world.terraform.managed(errand).await.into()
     }
 
     /// Where there is a service, what a removal would leave shows nothing.
     async fn kept(&self) -> Reading<Vec<String>> {
-        self.fresh_or_last(Source::Kept, &self.last.kept, async {
-            if !self.service().await.is_absent() {
-                return Reading::not_asked();
+        if !self.service().await.is_absent() {
+            return Reading::not_asked();
+        }
+        match read(all(self.world.cloud.kept())).await {
+            Reading::Present(Kept { recordings, state }) => {
+                Reading::Present(recordings.into_iter().chain(state).collect())
             }
-            let call = async { self.world.cloud.kept().await.map(Some) };
-            match read(call).await {
-                Reading::Present(Kept { recordings, state }) => {
-                    Reading::Present(recordings.into_iter().chain(state).collect())
-                }
-                Reading::Absent => Reading::Absent,
-                Reading::Unreadable(why) => Reading::Unreadable(why),
-            }
-        })
-        .await
+            Reading::Absent => Reading::Absent,
+            Reading::Unreadable(why) => Reading::Unreadable(why),
+        }
     }
 
     /// The targets of every group that the service names.
     async fn targets(&self) -> Reading<Vec<TargetGroup>> {
-        self.fresh_or_last(Source::Targets, &self.last.targets, async {
-            let service = match self.service().await {
-                Reading::Present(service) => service,
-                Reading::Absent => return Reading::Absent,
-                Reading::Unreadable(why) => return Reading::Unreadable(why.clone()),
-            };
-            let groups = join_all(service.target_groups.iter().map(|a| self.group(a))).await;
-            groups.into_iter().collect::<Result<_, _>>().map(Some).into()
-        })
-        .await
+        let service = match self.service().await {
+            Reading::Present(service) => service,
+            Reading::Absent => return Reading::Absent,
+            Reading::Unreadable(why) => return Reading::Unreadable(why.clone()),
+        };
+        let groups = join_all(service.target_groups.iter().map(|a| self.group(a))).await;
+        groups.into_iter().collect::<Result<_, _>>().map(Some).into()
     }
 
     async fn group(&self, attached: &Attachment) -> Result<TargetGroup, Unreadable> {
@@ -321,13 +283,10 @@ impl Eyes<'_> {
                 Reading::Unreadable(why) => Some(Err(why.clone())),
             }
         };
-        let resolving = async {
-            match self.led_nowhere().await {
-                Some(why) => Reading::Unreadable(why),
-                None => probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await,
-            }
-        };
-        self.fresh_or_last(Source::Names, &self.last.names, resolving).await
+        match self.led_nowhere().await {
+            Some(why) => Reading::Unreadable(why),
+            None => probe::dns::resolve(self.world.net.as_ref(), self.sight, balancer).await,
+        }
     }
 
     /// Why the name leads nowhere: while the platform is powered down nobody is asked for it, so that no resolver here
@@ -355,26 +314,24 @@ impl Eyes<'_> {
     }
 
     async fn tls(&self) -> Reading<Tls> {
-        let shaking = self.behind(self.door(), async |door| probe::tls::shake(door).await);
-        self.fresh_or_last(Source::Tls, &self.last.tls, shaking).await
+        self.behind(self.door(), async |door| probe::tls::shake(door).await).await
     }
 
     async fn web(&self) -> Reading<Web> {
-        let fetching = self.behind(self.open_door(), async |door| probe::https::pages(door).await);
-        self.fresh_or_last(Source::Web, &self.last.web, fetching).await
+        self.behind(self.open_door(), async |door| probe::https::pages(door).await).await
     }
 
     async fn signalling(&self) -> Reading<Signalling> {
-        let asking = self.behind(self.open_door(), async |door| {
+        self.behind(self.open_door(), async |door| {
             let resolver = Resolver { servers: self.sight.dns_servers.clone(), port: self.sight.dns_port };
             Box::pin(probe::signalling::preflight(door, &resolver)).await
-        });
-        self.fresh_or_last(Source::Signalling, &self.last.signalling, asking).await
+        })
+        .await
     }
 
     /// A meeting of two synthetic participants. Tries are counted as long as they fail.
     async fn media(&self) -> Reading<Proof> {
-        let proving = self.behind(self.open_door(), async |door| {
+        self.behind(self.open_door(), async |door| {
             let expected = self.media_addresses().await;
             let ask = Ask { addresses: door.addresses.to_vec(), expected, ..Ask::at(self.sight) };
             let ask = ask.within(self.world.look * 3 / 2);
@@ -385,8 +342,8 @@ impl Eyes<'_> {
             let code = |proof: &Proof| proof.finding.as_ref().map(|finding| finding.code);
             proof.repeated = failed.is_some_and(|before| code(before) == code(&proof));
             Reading::Present(proof)
-        });
-        self.fresh_or_last(Source::Media, &self.last.media, proving).await
+        })
+        .await
     }
 
     /// The addresses that the bridge should advertise: the load balancer's, when media passes it.
@@ -472,17 +429,22 @@ async fn within<T>(limit: Duration, what: &str, looking: impl Future<Output = Re
     }
 }
 
+/// Where an empty list is an answer as well.
+async fn all<T>(call: impl Future<Output = Result<T, CloudError>>) -> Result<Option<T>, CloudError> {
+    call.await.map(Some)
+}
+
+fn fill<'e, T: 'static>(
+    looking: impl Future<Output = Reading<T>> + 'e,
+    into: fn(&mut Observed, Reading<T>),
+) -> Pin<Box<dyn Future<Output = Found> + 'e>> {
+    Box::pin(async move {
+        let found = looking.await;
+        Box::new(move |seen: &mut Observed| into(seen, found)) as Found
+    })
+}
+
 /// One call to AWS as a reading.
 async fn read<T>(call: impl Future<Output = Result<Option<T>, CloudError>>) -> Reading<T> {
     call.await.into()
-}
-
-/// Notes since when the running task has been healthy in every look.
-fn remember_health(seen: &mut Observed) {
-    let healthy = seen.task().filter(|t| t.is_running() && t.health == Health::Healthy).map(|t| t.id.clone());
-    let before = seen.run.healthy_since.take();
-    seen.run.healthy_since = healthy.map(|id| match before {
-        Some((same, since)) if same == id => (id, since),
-        Some(_) | None => (id, seen.at),
-    });
 }

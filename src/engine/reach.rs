@@ -11,10 +11,11 @@ use super::observe::{Look, PATIENCE, PAUSE, observe, sign_in};
 use crate::domain::action::Action;
 use crate::domain::cause::{Cause, LogTail};
 use crate::domain::changes::Changes;
-use crate::domain::condition::{Condition, Verdict, start_failure};
-use crate::domain::level::Goal;
+use crate::domain::condition::{Code, Condition, Judged, LEAVING, Verdict, spares_meetings, start_failure, successor};
+use crate::domain::goal::Goal;
 use crate::domain::observed::{Asked, Blindness, Observed, Rollout};
-use crate::domain::plan::{Plan, Policy, Refusal, Step, contested, plan, shared_start, spares_meetings, successor};
+use crate::domain::plan::{Plan, Policy, Refusal, Step, contested, plan, shared_start};
+use crate::domain::view::{Memory, View};
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::{Event, Events};
 use crate::probe::Sight;
@@ -36,40 +37,59 @@ pub struct Job<'a> {
     pub wait: bool,
 }
 
+/// What a run has seen last, and what it remembers besides.
+pub(super) struct Watch {
+    pub(super) seen: Observed,
+    pub(super) memory: Memory,
+}
+
+impl Watch {
+    fn begin(job: Job<'_>) -> Self {
+        Self { seen: Observed::nothing(job.world.clock.now()), memory: Memory::NONE }
+    }
+
+    pub(super) fn view<'a>(&'a self, policy: &'a Policy) -> View<'a> {
+        View { seen: &self.seen, memory: &self.memory, policy }
+    }
+
+    /// Looks again, where it is told to.
+    async fn look(&mut self, job: Job<'_>, look: &Look) {
+        self.seen = observe(job.world, job.sight, look, self.seen.clone(), job.stop).await;
+        self.memory.note(&self.seen);
+    }
+}
+
 /// One whole look for a goal. Changes nothing.
 pub async fn survey(job: Job<'_>, to: Goal) -> Result<Observed, Failure> {
     let deadline = Instant::now() + job.timeout;
-    let seen = Observed::nothing(job.world.clock.now());
-    Ok(look(job, to, seen, deadline.min(Instant::now() + PATIENCE)).await?.0)
+    let mut watch = Watch::begin(job);
+    look(job, to, &mut watch, deadline.min(Instant::now() + PATIENCE)).await?.ok();
+    Ok(watch.seen)
 }
 
 /// So long it is made again when the work is under way: AWS slows callers down for seconds, and is out of order for minutes.
 const PATIENCE_AT_WORK: Duration = Duration::from_mins(5);
 
 /// One whole look, and the plan that follows from it; made again while what stands in its way may pass.
-async fn look(
-    job: Job<'_>,
-    to: Goal,
-    mut seen: Observed,
-    until: Instant,
-) -> Result<(Observed, Result<Plan, Refusal>), Failure> {
+async fn look(job: Job<'_>, to: Goal, watch: &mut Watch, until: Instant) -> Result<Result<Plan, Refusal>, Failure> {
     let everything = Look::everything_for(to.conditions());
     let mut told = None;
     loop {
         let began = Instant::now();
-        if seen.identity.present().is_none() {
-            seen.identity = sign_in(job.world, job.policy).await?;
+        if watch.seen.identity.present().is_none() {
+            watch.seen.identity = sign_in(job.world, job.policy).await?;
         }
-        seen = unless_stopped(job, to, observe(job.world, job.sight, &everything, seen, job.stop)).await?;
+        unless_stopped(job, to, watch.look(job, &everything)).await?;
         // Another look takes as long as this one.
         let next = Instant::now() + began.elapsed() + PAUSE;
-        adopt(job, &mut seen, to);
-        let planned = plan(&seen, to, job.policy);
+        adopt(job, watch, to);
+        let view = watch.view(job.policy);
+        let planned = plan(&view, to);
         // `deploy` replaces the task, and looks at it as `down` does.
-        let sparing = (to == Goal::AtLeastStandby).then(|| spares_meetings(&seen, job.policy).err()).flatten();
+        let sparing = (to == Goal::AtLeastStandby).then(|| spares_meetings(&view).err()).flatten();
         let refusal = match planned.as_ref().err().or(sparing.as_ref()) {
             Some(refusal) if refusal.may_pass() && next < until => Failure::from(refusal.clone()),
-            Some(_) | None => return Ok((seen, planned)),
+            Some(_) | None => return Ok(planned),
         };
         let why = format!("{}: {}; looking again", refusal.what, refusal.why.join(": "));
         if told.as_ref() != Some(&why) {
@@ -93,26 +113,24 @@ const RESTORING: Duration = Duration::from_mins(15);
 /// Looks, plans, takes the first step, looks again. Ends well when a fresh plan is empty.
 pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
     let mut deadline = Instant::now() + job.timeout;
-    let mut seen = Observed::nothing(job.world.clock.now());
-    seen.run.waits = true;
+    let mut watch = Watch::begin(job);
+    watch.memory.waits = true;
     let mut diary = Diary { since: job.world.clock.now(), last: None };
     let mut acted: Vec<Condition> = Vec::new();
     let mut patience = PATIENCE;
     let mut ran = None;
     loop {
-        let (now, planned) = look(job, to, seen, deadline.min(Instant::now() + patience)).await?;
-        seen = now;
+        let plan = look(job, to, &mut watch, deadline.min(Instant::now() + patience)).await??;
         patience = PATIENCE_AT_WORK;
-        if let Some(adopted) = seen.run.asked.as_ref().filter(|_| acted.is_empty()) {
+        if let Some(adopted) = watch.memory.asked.as_ref().filter(|_| acted.is_empty()) {
             diary.since = diary.since.min(adopted.at);
         }
-        let plan = planned?;
         let ran = *ran.get_or_insert_with(|| is_proven_by_one_more_look(&plan));
-        job.say.emit(Event::Planned { observed: Box::new(seen.clone()), plan: plan.clone() });
+        job.say.emit(Event::Planned { observed: Box::new(watch.seen.clone()), plan: plan.clone() });
         let Some(step) = plan.steps.first() else {
             let outcome = if acted.is_empty() && ran { Outcome::NothingToDo } else { Outcome::Done };
             if to == Goal::Running {
-                remark(job, &seen, outcome);
+                remark(job, &watch, outcome);
             }
             return Ok(outcome);
         };
@@ -127,19 +145,20 @@ pub async fn reach(job: Job<'_>, to: Goal) -> Result<Outcome, Failure> {
         } else if !job.wait {
             return Ok(Outcome::Done);
         }
-        keep_mark(job, &seen).await;
-        take(job, to, step, &mut seen, &mut diary, deadline).await?;
+        keep_mark(job, &watch).await;
+        take(job, to, step, &mut watch, &mut diary, deadline).await?;
     }
 }
 
 /// What is worth saying of a platform that runs: what is not wrong yet, and that it ran before.
-fn remark(job: Job<'_>, seen: &Observed, outcome: Outcome) {
+fn remark(job: Job<'_>, watch: &Watch, outcome: Outcome) {
+    let view = watch.view(job.policy);
     for condition in Goal::Running.conditions() {
-        if let Verdict::Warns(why) = condition.judge(seen, job.policy) {
+        if let Verdict::Warns(why) = condition.judge(&view).verdict {
             job.say.warn(format!("{}: {why}", condition.name()));
         }
     }
-    let since = seen.task().and_then(|task| task.started).filter(|_| outcome == Outcome::NothingToDo);
+    let since = view.task().and_then(|task| task.started).filter(|_| outcome == Outcome::NothingToDo);
     if let Some(since) = since {
         let since = since.strftime("%Y-%m-%d %H:%M UTC");
         job.say.note(format!("already running since {since}"));
@@ -148,42 +167,38 @@ fn remark(job: Job<'_>, seen: &Observed, outcome: Outcome) {
 
 /// Whether nothing is left to do or to wait for, but a proof for which nobody has looked yet.
 fn is_proven_by_one_more_look(plan: &Plan) -> bool {
-    plan.steps.iter().all(|step| step.until == Condition::MediaFlows && step.action.is_none())
+    plan.steps.iter().all(|step| !step.until.rule().first_look && step.action.is_none())
 }
 
 /// Counts on a start that is already under way, rather than making another one; and on one that somebody else's `up`
 /// has made in place of ours.
-fn adopt(job: Job<'_>, seen: &mut Observed, to: Goal) {
+fn adopt(job: Job<'_>, watch: &mut Watch, to: Goal) {
     if to != Goal::Running {
         return;
     }
-    if let Some(asked) = shared_start(seen) {
+    let service = watch.seen.service.present();
+    if let Some(asked) = shared_start(&watch.view(job.policy)) {
         job.say.note(format!("Somebody else has started the platform at the same time: {} counts.", asked.deployment));
-        seen.run.asked = Some(asked);
-    } else if seen.run.asked.is_none() {
-        seen.run.asked = seen.service.present().filter(|s| s.desired > 0).and_then(|s| {
+        watch.memory.asked = Some(asked);
+    } else if watch.memory.asked.is_none() {
+        watch.memory.asked = service.filter(|s| s.desired > 0).and_then(|s| {
             let primary = s.primary().filter(|d| d.rollout == Rollout::InProgress)?;
             Some(Asked { deployment: primary.id.clone(), at: primary.created })
         });
     }
-    let service = seen.service.present();
-    if let Some(asked) = &mut seen.run.asked
+    if let Some(asked) = &mut watch.memory.asked
         && let Some(shown) = service.and_then(|s| s.deployments.iter().find(|d| d.id == asked.deployment))
     {
         asked.at = shown.created;
     }
-    let newer = successor(seen).map(|d| d.id.clone());
-    let before = seen.run.replaced.take();
-    seen.run.replaced = newer.map(|id| match before {
-        Some((same, since)) if same == id => (id, since),
-        Some(_) | None => (id, seen.at),
-    });
+    let newer = successor(&watch.view(job.policy)).map(|d| d.id.clone());
+    watch.memory.note_successor(newer, watch.seen.at);
 }
 
 /// Two starts at once write over each other's mark: the one that counts writes its own again.
-async fn keep_mark(job: Job<'_>, seen: &Observed) {
-    let Some(service) = seen.service.present() else { return };
-    let Some(mark) = &seen.run.mark else { return };
+async fn keep_mark(job: Job<'_>, watch: &Watch) {
+    let Some(service) = watch.seen.service.present() else { return };
+    let Some(mark) = &watch.memory.mark else { return };
     let counts = service.desired > 0 && service.primary().is_some_and(|primary| primary.id == mark.deployment);
     if counts && service.mark.as_ref().is_none_or(|other| other.deployment != mark.deployment) {
         // It is tried again at the next look, and nobody's start depends on it.
@@ -196,17 +211,17 @@ async fn take(
     job: Job<'_>,
     to: Goal,
     step: &Step,
-    seen: &mut Observed,
+    watch: &mut Watch,
     diary: &mut Diary,
     deadline: Instant,
 ) -> Result<(), Failure> {
-    let limit = step.until.within();
+    let limit = step.until.rule().within;
     let started = Instant::now();
     job.say.emit(Event::StepStarted { until: step.until, limit });
     if let Some(action) = step.action {
         diary.since = job.world.clock.now();
-        if let Err(failure) = perform(job, action, seen, deadline).await {
-            job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone() });
+        if let Err(failure) = perform(job, action, watch, deadline).await {
+            job.say.emit(Event::StepFailed { until: step.until, message: failure.what.clone(), code: failure.code });
             return Err(failure);
         }
         if !job.wait {
@@ -215,10 +230,10 @@ async fn take(
     }
     // The limit is for the waiting: how long a change takes is not ours to cut short.
     let acted = Instant::now();
-    let mut awaited = Awaited { note: step.why.clone(), blind: None };
+    let mut awaited = Awaited { note: step.why.clone(), code: step.code, blind: None };
     let ended = tokio::select! {
-        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step, seen, diary, &mut awaited)) => ended,
-        () = stopped(job.stop, step.until) => return Err(interrupted(to)),
+        ended = timeout_at(deadline.min(acted + limit), wait(job, to, step, watch, diary, &mut awaited)) => ended,
+        () = stopped(job.stop, step.until.rule().leave_after) => return Err(interrupted(to)),
     };
     let failure = match ended {
         Ok(Ok(Waited::NeedsMore)) => return Ok(()),
@@ -227,9 +242,10 @@ async fn take(
             return Ok(());
         }
         Ok(Err(failure)) => failure,
-        Err(_) => timed_out(step.until, started.elapsed(), &awaited, seen, deadline < acted + limit),
+        Err(_) => timed_out(step.until, started.elapsed(), &awaited, &watch.view(job.policy), deadline < acted + limit),
     };
-    job.say.emit(Event::StepFailed { until: step.until, message: reason(&failure, step.until) });
+    let message = reason(&failure, step.until);
+    job.say.emit(Event::StepFailed { until: step.until, message, code: failure.code });
     Err(failure)
 }
 
@@ -239,25 +255,20 @@ fn reason(failure: &Failure, until: Condition) -> String {
     failure.why.first().filter(|_| !names_a_cause).unwrap_or(&failure.what).clone()
 }
 
-/// How long the synthetic participants may take to leave their room.
-const LEAVING: Duration = Duration::from_secs(4);
-
 /// Does work that may hold a meeting, until it is to stop: whoever is in a room leaves it first. `None` when it stopped.
 pub async fn unless_interrupted<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
     let done = tokio::select! {
         biased;
         done = work => Some(done),
-        () = stopped(stop, Condition::MediaFlows) => None,
+        () = stopped(stop, LEAVING) => None,
     };
     done.filter(|_| !stop.is_cancelled())
 }
 
 /// Ends when the run is to stop now: a wait is dropped, but participants of a meeting leave first.
-async fn stopped(stop: &CancellationToken, until: Condition) {
+async fn stopped(stop: &CancellationToken, leaving: Duration) {
     stop.cancelled().await;
-    if until == Condition::MediaFlows {
-        sleep(LEAVING).await;
-    }
+    sleep(leaving).await;
 }
 
 /// While one condition is awaited, those before it are looked at again this often.
@@ -276,46 +287,47 @@ async fn wait(
     job: Job<'_>,
     to: Goal,
     step: &Step,
-    seen: &mut Observed,
+    watch: &mut Watch,
     diary: &mut Diary,
     awaited: &mut Awaited,
 ) -> Result<Waited, Failure> {
     let until = step.until;
     let before: Vec<Condition> = to.conditions().iter().copied().take_while(|c| *c != until).collect();
     let narrow = Look::at([&until]);
-    let wide = Look::at(before.iter().filter(|c| c.is_cheap()).chain([&until]));
+    let wide = Look::at(before.iter().filter(|c| c.rule().cheap).chain([&until]));
     let mut looked_back = Instant::now();
     loop {
         let look_back = looked_back.elapsed() >= LOOK_BACK;
         if look_back {
             looked_back = Instant::now();
         }
-        let last = std::mem::replace(seen, Observed::nothing(seen.at));
-        *seen = observe(job.world, job.sight, if look_back { &wide } else { &narrow }, last, job.stop).await;
+        watch.look(job, if look_back { &wide } else { &narrow }).await;
         if job.stop.is_cancelled() {
             return Err(interrupted(to));
         }
-        diary.read_on(seen, job.say);
-        adopt(job, seen, to);
+        diary.read_on(&watch.seen, job.say);
+        adopt(job, watch, to);
         if look_back {
-            keep_mark(job, seen).await;
+            keep_mark(job, watch).await;
         }
-        if let Some(why) = contested(seen, to) {
+        let view = watch.view(job.policy);
+        if let Some(why) = contested(&view, to) {
             return Err(Refusal::Contested { why }.into());
         }
         for &earlier in before.iter().filter(|_| look_back) {
-            if let Verdict::Fails(why) = earlier.judge(seen, job.policy) {
-                return Err(broken(job.world, earlier, why, seen).await);
+            let Judged { verdict, code } = earlier.judge(&view);
+            if let Verdict::Fails(why) = verdict {
+                return Err(broken(job.world, earlier, why, code, &view).await);
             }
         }
-        let verdict = until.judge(seen, job.policy);
-        let next = until.remedy(seen, job.policy).filter(|_| !verdict.is_good() && step.action.is_some());
+        let Judged { verdict, code } = until.judge(&view);
+        let next = until.remedy(&view).filter(|_| !verdict.is_good() && step.action.is_some());
         if next.is_some() && next != step.action {
             return Ok(Waited::NeedsMore);
         }
         let (note, blind) = match verdict {
             Verdict::Holds | Verdict::Warns(_) => return Ok(Waited::Reached),
-            Verdict::Fails(why) => return Err(broken(job.world, until, why, seen).await),
+            Verdict::Fails(why) => return Err(broken(job.world, until, why, code, &view).await),
             Verdict::Unseen(unseen) if unseen.because == Blindness::SignIn => {
                 return Err(Failure::new(Kind::NoAccess, "the credentials ended during the work")
                     .because(unseen.why)
@@ -325,6 +337,7 @@ async fn wait(
             Verdict::Unseen(unseen) if unseen.because == Blindness::Unprovable => {
                 return Err(Failure::new(Kind::Unseen, format!("cannot tell whether {until}"))
                     .because(unseen.why)
+                    .coded(code)
                     .next(advice(Blindness::Unprovable)));
             }
             Verdict::Unseen(unseen) => (format!("cannot see: {unseen}"), Some(unseen.because)),
@@ -333,8 +346,8 @@ async fn wait(
         if note != awaited.note {
             job.say.emit(Event::StepProgress { until, note: note.clone() });
         }
-        *awaited = Awaited { note, blind };
-        sleep(until.every()).await;
+        *awaited = Awaited { note, code, blind };
+        sleep(until.rule().every).await;
     }
 }
 
@@ -366,15 +379,12 @@ impl Diary {
 const LOG_LINES: u16 = 20;
 
 /// A condition that cannot hold any more, with its cause and the log of the container concerned.
-async fn broken(world: &World, until: Condition, why: String, seen: &Observed) -> Failure {
-    let cause = matches!(until, Condition::Started | Condition::ContainersHealthy | Condition::Steady)
-        .then(|| start_failure(seen))
-        .flatten();
-    let Some(cause) = cause else {
-        let failure = Failure::new(Kind::Broken, until.opposite()).because(why);
-        return until.next(seen).into_iter().fold(failure, Failure::next);
+async fn broken(world: &World, until: Condition, why: String, code: Option<Code>, view: &View<'_>) -> Failure {
+    let Some(cause) = until.rule().explains_start.then(|| start_failure(view)).flatten() else {
+        let failure = Failure::new(Kind::Broken, until.opposite()).because(why).coded(code);
+        return until.advice(view).into_iter().fold(failure, Failure::next);
     };
-    let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone());
+    let mut failure = Failure::new(Kind::Broken, cause.what.clone()).because(cause.evidence.clone()).coded(code);
     failure.next.clone_from(&cause.next);
     failure.log = log_of(world, &cause).await.ok().flatten();
     failure.next("it keeps trying, and costs money: `meetctl down` ends that")
@@ -390,21 +400,22 @@ pub async fn log_of(world: &World, cause: &Cause) -> Result<Option<LogTail>, Fai
 /// What the last look at a condition has found.
 struct Awaited {
     note: String,
+    code: Option<Code>,
     /// Why it could not even be seen.
     blind: Option<Blindness>,
 }
 
 /// `hurried`: it was the whole run's time that was over, not this wait's, and nothing need be wrong.
-fn timed_out(until: Condition, after: Duration, awaited: &Awaited, seen: &Observed, hurried: bool) -> Failure {
+fn timed_out(until: Condition, after: Duration, awaited: &Awaited, view: &View<'_>, hurried: bool) -> Failure {
     let (kind, what) = match awaited.blind {
         None => (Kind::TimedOut, format!("after {} s: {}", after.as_secs(), until.opposite())),
         Some(because) => (because.into(), format!("cannot tell any more whether {until}")),
     };
-    let failure = Failure::new(kind, what).because(awaited.note.clone());
+    let failure = Failure::new(kind, what).because(awaited.note.clone()).coded(awaited.code);
     let failure = match awaited.blind {
         Some(because) => failure.next(advice(because)),
         None if hurried => failure.next("give it more time, with a longer `--timeout`"),
-        None => until.next(seen).into_iter().fold(failure, Failure::next),
+        None => until.advice(view).into_iter().fold(failure, Failure::next),
     };
     failure.next("then run the same command again; it continues where it stopped")
 }

@@ -9,14 +9,16 @@ use super::judge::judge;
 use super::observe::{Look, observe_well, sign_in};
 use super::reach::{Job, reach, unless_interrupted};
 use super::restore::{Home, restore};
-use crate::answer::{Judged, Part, Probe, Rehearsal};
+use crate::answer::{JudgedCondition, Part, Probe, Rehearsal};
 use crate::domain::cause::LogTail;
-use crate::domain::condition::{Condition, Verdict};
+use crate::domain::condition::{Condition, POWERED_DOWN, TASK_YOUNG, Verdict, counted, rooms_empty};
 use crate::domain::cost::Cost;
-use crate::domain::level::{Goal, Standing};
+use crate::domain::goal::Goal;
 use crate::domain::observed::{Identity, Observed, Reading};
 use crate::domain::plan::exists;
-use crate::domain::rehearsal::{Grade, Phase};
+use crate::domain::rehearsal::{Grade, OF_AWS, Phase};
+use crate::domain::standing::Standing;
+use crate::domain::view::View;
 use crate::error::{Failure, Kind, Outcome, advice};
 use crate::event::Event;
 use crate::probe::Sight;
@@ -72,7 +74,7 @@ async fn play(job: Job<'_>, script: Script<'_>) -> Result<Rehearsed, Failure> {
         Some(seen) => Some(may_begin(job, seen)?),
         None => None,
     };
-    let standing = found.as_ref().map(|seen| Standing::of(seen, job.policy));
+    let standing = found.as_ref().map(|seen| Standing::of(&View::single(seen, job.policy)));
     let mut begun = false;
     if let Some(obstacle) = stage.obstacle(home.flatten()) {
         for phase in &Phase::ALL[2..8] {
@@ -105,15 +107,16 @@ async fn play(job: Job<'_>, script: Script<'_>) -> Result<Rehearsed, Failure> {
 /// Where to bring it back to; refuses when it may not be touched now.
 fn may_begin(job: Job<'_>, seen: &Observed) -> Result<Option<Home>, Failure> {
     let refused = |what: &str, why: String| Failure::new(Kind::Refused, what).because(why);
-    exists(seen, job.policy)?;
-    let standing = Standing::of(seen, job.policy);
-    if let Standing::Changing { toward, awaited } = &standing {
+    let view = View::single(seen, job.policy);
+    exists(&view)?;
+    let standing = Standing::of(&view);
+    if let Standing::Changing { toward, awaited, .. } = &standing {
         let why = format!("it is on its way to {toward}: {}", awaited.join("; "));
         return Err(refused("the platform is changing, so it could not be left as it was found", why)
             .next("wait until it has settled (`meetctl status --watch`), then run the same command again"));
     }
     let home = Home::of(&standing);
-    match Condition::RoomsEmpty.judge(seen, job.policy) {
+    match rooms_empty(&view).verdict {
         _ if home != Some(Home::Running) => Ok(home),
         Verdict::Holds | Verdict::Warns(_) => Ok(home),
         Verdict::Waits(why) | Verdict::Fails(why) => {
@@ -140,7 +143,7 @@ struct Found {
     grade: Option<Grade>,
     evidence: Vec<String>,
     next: Vec<String>,
-    judged: Vec<Judged>,
+    judged: Vec<JudgedCondition>,
     probe: Option<Box<Probe>>,
     log: Option<LogTail>,
 }
@@ -166,7 +169,7 @@ impl Found {
         Self { evidence, next, log, ..Self::graded(grade, Vec::new()) }
     }
 
-    fn of(judged: Judged) -> Self {
+    fn of(judged: JudgedCondition) -> Self {
         let evidence = if judged.evidence.is_empty() { Vec::new() } else { vec![judged.evidence] };
         Self { next: judged.next, ..Self::graded(judged.verdict.into(), evidence) }
     }
@@ -238,8 +241,7 @@ impl Stage<'_> {
                 let work = async {
                     match phase {
                         Phase::Health => health(job, identity, up).await,
-                        Phase::Certificate => one(job, Condition::CertificateTrusted).await,
-                        Phase::Https => one(job, Condition::PagesServed).await,
+                        Phase::Certificate | Phase::Https => judged_alone(job, phase).await,
                         Phase::Meeting => meeting(job, load).await,
                         _ => status_up(job, identity).await,
                     }
@@ -309,16 +311,6 @@ fn blank(job: Job<'_>, identity: Reading<Identity>) -> Observed {
     Observed { identity, ..Observed::nothing(job.world.clock.now()) }
 }
 
-/// What AWS alone has to answer for.
-const OF_AWS: &[Condition] = &[
-    Condition::SignedIn,
-    Condition::ServiceActive,
-    Condition::BalancerActive,
-    Condition::Started,
-    Condition::TargetsHealthy,
-    Condition::RoomsEmpty,
-];
-
 /// A fresh look, made again while something that these conditions need could not be seen, and may be the next time.
 async fn look(job: Job<'_>, look: &Look, conditions: &[Condition], identity: Reading<Identity>) -> Observed {
     Box::pin(observe_well(job, look, conditions, blank(job, identity))).await
@@ -327,13 +319,13 @@ async fn look(job: Job<'_>, look: &Look, conditions: &[Condition], identity: Rea
 /// Credentials, the service and its secret. A load balancer that is powered down is brought back.
 async fn prerequisites(job: Job<'_>, identity: Reading<Identity>) -> Found {
     let seen = look(job, &Look::everything(), OF_AWS, identity).await;
-    let conditions = [Condition::SignedIn, Condition::ServiceActive, Condition::BalancerActive];
+    let view = View::single(&seen, job.policy);
     let mut evidence = Vec::new();
     let mut found = Found::default();
-    for condition in conditions {
-        let judged = judge(condition, &seen, job.policy);
+    for &condition in Phase::Prerequisites.conditions() {
+        let judged = judge(condition, &view);
         evidence.extend(Some(judged.evidence.clone()).filter(|e| !e.is_empty()));
-        if condition == Condition::BalancerActive && seen.balancer.is_absent() {
+        if judged.code == Some(POWERED_DOWN) {
             evidence.extend(seen.service.present().map(|_| "no load balancer: `up` brings it back".to_owned()));
             continue;
         }
@@ -365,15 +357,15 @@ fn is_worse(verdict: &Verdict, than: Option<&Grade>) -> bool {
 /// Where it stands before anything is done.
 async fn status(job: Job<'_>, identity: Reading<Identity>, found: &mut Option<Observed>) -> Found {
     let seen = look(job, &Look::everything(), OF_AWS, identity).await;
-    let standing = Standing::of(&seen, job.policy);
+    let standing = Standing::of(&View::single(&seen, job.policy));
     let grade = match &standing {
         Standing::Running | Standing::Standby | Standing::PoweredDown => Grade::Good,
         Standing::Destroyed => Grade::Bad("there is no platform".into()),
         Standing::NoSuchPlatform(nowhere) => Grade::Bad(nowhere.to_string()),
-        Standing::Changing { toward, awaited } => {
+        Standing::Changing { toward, awaited, .. } => {
             Grade::Warned(format!("on its way to {toward}: {}", awaited.join("; ")))
         }
-        Standing::Degraded { of, broken } => Grade::Warned(format!("{of}, but: {}", broken.join("; "))),
+        Standing::Degraded { of, broken, .. } => Grade::Warned(format!("{of}, but: {}", broken.join("; "))),
         Standing::Unknown { unread } => Grade::Unseen(unread.join("; ")),
     };
     let next = match &standing {
@@ -395,8 +387,7 @@ async fn status(job: Job<'_>, identity: Reading<Identity>, found: &mut Option<Ob
 fn standing_evidence(standing: &Standing, seen: &Observed) -> Vec<String> {
     let cost = Cost::of(seen);
     let cost = if cost.unknown.is_empty() { format!("{} an hour", cost.per_hour) } else { "cost unknown".into() };
-    let counted = Some(Condition::RoomsEmpty.evidence(seen));
-    let people = counted.filter(|people| seen.live_tasks().next().is_some() && !people.is_empty());
+    let people = counted(seen).filter(|_| seen.live_tasks().next().is_some());
     let people = people.map_or_else(String::new, |people| format!(", {people}"));
     vec![format!("{}: {cost}{people}", standing.name())]
 }
@@ -412,11 +403,12 @@ async fn up(job: Job<'_>) -> Option<Found> {
 /// Every condition of `running` at once.
 async fn health(job: Job<'_>, identity: Reading<Identity>, proven: bool) -> Found {
     let seen = look(job, &Look::at_all(job.policy), OF_AWS, identity).await;
-    let mut judged: Vec<Judged> =
-        Goal::Running.conditions().iter().map(|&condition| judge(condition, &seen, job.policy)).collect();
-    for one in judged.iter_mut().filter(|one| one.condition == Condition::Steady && one.verdict.is_good() && proven) {
+    let view = View::single(&seen, job.policy);
+    let mut judged: Vec<JudgedCondition> =
+        Goal::Running.conditions().iter().map(|&condition| judge(condition, &view)).collect();
+    for one in judged.iter_mut().filter(|one| one.code == Some(TASK_YOUNG) && one.verdict.is_good() && proven) {
         // A single look cannot know what `up` has just watched.
-        one.verdict = Verdict::Holds;
+        (one.verdict, one.code) = (Verdict::Holds, None);
     }
     let good = judged.iter().filter(|one| one.verdict.is_good()).count();
     let mut found = Found::default();
@@ -442,20 +434,23 @@ fn named(condition: Condition, grade: Grade) -> Grade {
     }
 }
 
-async fn one(job: Job<'_>, condition: Condition) -> Found {
-    let seen = look(job, &Look::at([&condition]), &[], Reading::Absent).await;
-    Found::of(judge(condition, &seen, job.policy))
+/// The one condition of a phase.
+async fn judged_alone(job: Job<'_>, phase: Phase) -> Found {
+    let conditions = phase.conditions();
+    let seen = look(job, &Look::at(conditions), &[], Reading::Absent).await;
+    let view = View::single(&seen, job.policy);
+    conditions.iter().map(|&condition| Found::of(judge(condition, &view))).next().unwrap_or_default()
 }
 
 /// Signalling, and a meeting of as many people as are asked for.
 async fn meeting(job: Job<'_>, load: Option<&Load>) -> Found {
     let sight = Sight { load: load.copied(), ..job.sight.clone() };
     let job = Job { sight: &sight, ..job };
-    let mut conditions = vec![Condition::ServiceActive, Condition::BalancerActive, Condition::SignallingWorks];
-    conditions.extend(job.policy.media.then_some(Condition::MediaFlows));
-    let seen = look(job, &Look::at(&conditions), &conditions[..2], Reading::Absent).await;
-    let signalling = judge(Condition::SignallingWorks, &seen, job.policy);
-    let media = judge(Condition::MediaFlows, &seen, job.policy);
+    let all = Phase::Meeting.conditions();
+    let proven = |c: &&Condition| c.rule().first_look || job.policy.media;
+    let seen = look(job, &Look::at(all.iter().filter(proven)), &all[..2], Reading::Absent).await;
+    let view = View::single(&seen, job.policy);
+    let (signalling, media) = (judge(all[2], &view), judge(all[3], &view));
     let mut evidence = vec![signalling.evidence.clone()];
     let probe = seen.media.present().map(|proof| Box::new(Probe::of(job.sight.site.to_string(), proof.clone())));
     let rungs = probe.iter().flat_map(|probe| &probe.levels).filter(|rung| !rung.figures.is_empty());
@@ -467,7 +462,7 @@ async fn meeting(job: Job<'_>, load: Option<&Load>) -> Found {
 
 async fn status_up(job: Job<'_>, identity: Reading<Identity>) -> Found {
     let seen = look(job, &Look::everything(), OF_AWS, identity).await;
-    let standing = Standing::of(&seen, job.policy);
+    let standing = Standing::of(&View::single(&seen, job.policy));
     let grade = match &standing {
         Standing::Running => Grade::Good,
         Standing::Unknown { unread } => Grade::Unseen(unread.join("; ")),
@@ -501,7 +496,7 @@ async fn nothing_left(
 ) -> Option<Found> {
     let goal = wanted.map_or(Goal::AtMostStandby, Home::goal);
     let seen = look(job, &Look::everything_for(goal.conditions()), goal.conditions(), identity).await;
-    let standing = Standing::of(&seen, job.policy);
+    let standing = Standing::of(&View::single(&seen, job.policy));
     let mut evidence = standing_evidence(&standing, &seen);
     let grade = match (&standing, wanted) {
         (Standing::Unknown { unread }, _) => Grade::Unseen(unread.join("; ")),
@@ -516,7 +511,8 @@ async fn nothing_left(
         }
         (_, Some(home)) => {
             evidence.push("no task is left".into());
-            let verdicts = home.goal().conditions().iter().map(|c| c.judge(&seen, job.policy));
+            let view = View::single(&seen, job.policy);
+            let verdicts = home.goal().conditions().iter().map(|c| c.judge(&view).verdict);
             verdicts.fold(Grade::Good, |worst, v| if is_worse(&v, Some(&worst)) { v.into() } else { worst })
         }
     };

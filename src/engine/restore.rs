@@ -6,10 +6,11 @@ use tokio::time::{Instant, sleep};
 
 use super::act::again;
 use super::reach::{Job, reach, survey};
-use crate::domain::condition::{Condition, Verdict};
-use crate::domain::level::{Goal, Level, Standing};
-use crate::domain::observed::Observed;
+use crate::domain::condition::{COUNT_EVERY, Verdict, is_shut, rooms_empty};
+use crate::domain::goal::{Goal, Level};
 use crate::domain::plan::{Meetings, Policy};
+use crate::domain::standing::Standing;
+use crate::domain::view::View;
 use crate::error::{Failure, Kind, Outcome};
 
 /// Where the platform stood before it was touched.
@@ -82,20 +83,17 @@ async fn may_stop(job: Job<'_>) -> Result<Meetings, Failure> {
     let began = Instant::now();
     loop {
         let seen = Box::pin(survey(job, Goal::AtMostStandby)).await?;
-        match Condition::RoomsEmpty.judge(&seen, job.policy) {
+        let view = View::single(&seen, job.policy);
+        match rooms_empty(&view).verdict {
             Verdict::Holds | Verdict::Warns(_) => return Ok(Meetings::Respect),
             Verdict::Waits(why) | Verdict::Fails(why) => return Err(left_running(&why)),
             // What else could not be read, the loop says better.
             Verdict::Unseen(_) if seen.tasks.unreadable().is_some() => return Ok(Meetings::Respect),
-            Verdict::Unseen(_) if began.elapsed() < COUNTING => sleep(Condition::RoomsEmpty.every()).await,
-            Verdict::Unseen(_) if is_shut(&seen, job.policy) => return Ok(Meetings::Cut),
+            Verdict::Unseen(_) if began.elapsed() < COUNTING => sleep(COUNT_EVERY).await,
+            Verdict::Unseen(_) if is_shut(&view) => return Ok(Meetings::Cut),
             Verdict::Unseen(why) => return Err(left_running(&format!("it cannot be told who is there: {why}"))),
         }
     }
-}
-
-fn is_shut(seen: &Observed, policy: &Policy) -> bool {
-    matches!(Condition::SignallingWorks.judge(seen, policy), Verdict::Waits(_) | Verdict::Fails(_))
 }
 
 fn left_running(why: &str) -> Failure {

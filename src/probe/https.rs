@@ -80,7 +80,6 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
-    pub took: Duration,
 }
 
 impl Answer {
@@ -121,7 +120,6 @@ impl From<NoTls> for NoPage {
 
 /// Gets a page from behind a door. Redirects are followed as long as they stay on the host.
 pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
-    let start = Instant::now();
     let limit = door.limits.whole;
     let walk = async {
         let mut path = path.to_owned();
@@ -130,7 +128,7 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
             // A TLS session is large; boxed, it does not swell every future that it is part of.
             let answer = Box::pin(fetch(door, &path)).await?;
             if !answer.status.is_redirection() {
-                return Ok(Answer { took: start.elapsed(), ..answer });
+                return Ok(answer);
             }
             let wrong = |why| NoPage::Wrong { status: Some(answer.status), why };
             let to = answer.headers.get(LOCATION).map(|l| String::from_utf8_lossy(l.as_bytes()));
@@ -180,7 +178,6 @@ fn onward(authority: &str, from: &str, to: &str) -> Result<String, String> {
 
 /// One request on one connection.
 async fn fetch(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
-    let start = Instant::now();
     let session = door.enter().await?;
     let request = Request::get(path)
         .header(HOST, door.authority())
@@ -207,7 +204,7 @@ async fn fetch(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
         // The connection has ended; what it brought is still to be read.
         _ = &mut connection => exchange.await,
     }?;
-    Ok(Answer { status, headers, body, took: start.elapsed() })
+    Ok(Answer { status, headers, body })
 }
 
 async fn read(response: Response<Incoming>) -> Result<(StatusCode, HeaderMap, Bytes), NoPage> {
@@ -360,7 +357,7 @@ mod tests {
 
     fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
         let status = StatusCode::from_u16(status).expect("a status");
-        Answer { status, headers: HeaderMap::new(), body: body.into(), took: Duration::ZERO }
+        Answer { status, headers: HeaderMap::new(), body: body.into() }
     }
 
     const APP: &str = "<!DOCTYPE html><html><head><title>Our meetings</title>\

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::words;
-use crate::answer::{Judged, Part, Probe, Rehearsal, Told};
+use crate::answer::{JudgedCondition, Part, Probe, Rehearsal, Told};
 use crate::domain::condition::Verdict;
 use crate::domain::ladder::Climb;
 use crate::domain::meeting::{Flow, Medium, Weight};
@@ -244,7 +244,7 @@ fn streams(probe: &Probe, out: &mut String) {
 
 /// Every condition of `running`, as `health` judged it.
 fn conditions(of: &Rehearsal, out: &mut String) {
-    let judged: Vec<&Judged> = of.phases.iter().flat_map(|part| &part.judged).collect();
+    let judged: Vec<&JudgedCondition> = of.phases.iter().flat_map(|part| &part.judged).collect();
     if judged.is_empty() {
         return;
     }

@@ -6,6 +6,7 @@ use std::ops::{AddAssign, Deref};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use super::style::{Page, Style, Tone, wrap};
 use crate::domain::text::{MOST, and_more, is_active, line, lines};
@@ -110,7 +111,7 @@ impl Shown {
 
     /// A row of the terminal: its head in its tone, the rest of its line, and a note below the rest.
     pub(super) fn row((style, tone): (Style, Tone), head: &str, rest: &str, note: Option<&str>) -> Self {
-        let indent = " ".repeat(head.chars().count() + 1);
+        let indent = " ".repeat(head.width() + 1);
         let mut shown = format!("{} {}", style.paint(tone, &line(head)), line(rest));
         shown.truncate(shown.trim_end().len());
         if let Some(note) = note {
@@ -124,7 +125,7 @@ impl Shown {
     /// A text that goes on below its own beginning, which is `first`; what stands in backticks is to be typed.
     pub fn hanging(first: impl Into<Label>, rest: &str, text: &str, page: &Page) -> Self {
         let Label(tone, first) = first.into();
-        let room = page.width.saturating_sub(rest.chars().count()).max(20);
+        let room = page.width.saturating_sub(rest.width()).max(20);
         let lines = wrap(&line(text), room).join(&format!("\n{rest}"));
         let first = tone.map_or_else(|| line(&first), |tone| page.style.paint(tone, &line(&first)));
         Self(format!("{first}{}\n", page.style.commands(&lines)))

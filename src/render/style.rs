@@ -1,6 +1,10 @@
 //! Colours and widths.
 
+use std::borrow::Cow;
+
 use owo_colors::OwoColorize;
+use textwrap::{Options, WordSplitter};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Whether colours are used. What is coloured is also said in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,28 +79,23 @@ pub fn width_of_stderr() -> Option<usize> {
     comfy_table::Table::new().use_stderr().width().map(usize::from).filter(|w| *w > 0)
 }
 
-/// Cuts a line to a width, with `…` where something is missing.
+/// Cuts a line to a width in columns, with `…` where something is missing.
 pub fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    let mut room = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let left = room.checked_sub(c.width().unwrap_or_default());
+        left.inspect(|left| room = *left).is_some()
+    };
+    let kept: String = text.chars().take_while(fits).collect();
     format!("{}…", kept.trim_end())
 }
 
 /// Breaks a text into lines between words. A word that is longer than a line stays whole.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        if line.is_empty() {
-            word.clone_into(line);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let options = Options::new(width).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+    textwrap::wrap(&words, options).into_iter().map(Cow::into_owned).collect()
 }

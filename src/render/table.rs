@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr;
 
 use super::shown::{Cell, Grid, Shown};
 use super::style::{Page, Tone};
 use super::words;
-use crate::answer::{Answer, Health, Judged, Setting, Story, Why};
+use crate::answer::{Answer, Health, JudgedCondition, Setting, Story, Why};
 use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
 use crate::domain::cost::Cost;
-use crate::domain::level::Standing;
 use crate::domain::observed::between;
 use crate::domain::observed::{Blindness, Container, Health as Condition, Target, TargetGroup, TargetState, Task};
 use crate::domain::price;
+use crate::domain::standing::Standing;
 use crate::domain::status::{People, Status, Unread};
 use crate::domain::text::{MOST, and_more, list};
 use crate::error::Failure;
@@ -46,11 +47,11 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> Shown {
     let mut rows = vec![];
     let mut row = |name: &str, text: String| rows.push((name.to_owned(), None, text));
     match &of.standing {
-        Standing::Changing { toward, awaited } => {
+        Standing::Changing { toward, awaited, .. } => {
             row("Toward", toward.to_string());
             row("Awaited", lines(awaited));
         }
-        Standing::Degraded { of, broken } => row("Broken", format!("of {of}:\n{}", lines(broken))),
+        Standing::Degraded { of, broken, .. } => row("Broken", format!("of {of}:\n{}", lines(broken))),
         Standing::Unknown { unread } if of.unread.is_empty() => row("Unknown", lines(unread)),
         Standing::Unknown { .. }
         | Standing::Running
@@ -74,8 +75,8 @@ pub fn status(of: &Status, now: Timestamp, page: &Page) -> Shown {
         *tone = match name.as_str() {
             "Broken" => Some(Tone::Bad),
             "Unknown" | "Not read" => Some(Tone::Warning),
-            "DNS" => tone_of_verdict(&of.dns),
-            "Certificate" => certificate_tone(of, now).or_else(|| tone_of_verdict(&of.certificate)),
+            "DNS" => tone_of_verdict(&of.dns.verdict),
+            "Certificate" => certificate_tone(of, now).or_else(|| tone_of_verdict(&of.certificate.verdict)),
             "" if text.starts_with('$') || text.starts_with("not counted") => Some(Tone::Dim),
             _ => None,
         };
@@ -116,7 +117,7 @@ fn platform(of: &Status, cost: &Cost, now: Timestamp, row: &mut impl FnMut(&str,
     if let Some(groups) = of.targets.as_ref().filter(|g| !g.is_empty()) {
         row("Targets", groups.iter().map(targets).collect::<Vec<_>>().join("\n"));
     }
-    row("DNS", judged(&of.dns, of.addresses.as_ref().filter(|a| !a.is_empty()).map(|a| addresses(a))));
+    row("DNS", judged(&of.dns.verdict, of.addresses.as_ref().filter(|a| !a.is_empty()).map(|a| addresses(a))));
     row("Certificate", certificate(of, now));
     row("Cost", words::cost(cost));
     let items = cost.items.iter().map(|item| format!("{}  {}", words::dollars(item.per_hour), item.what));
@@ -230,7 +231,7 @@ fn target(of: &Target) -> String {
 /// The days left; the warning that they are few would only repeat them.
 fn certificate(of: &Status, now: Timestamp) -> String {
     let found = of.certificate_until.map(|until| days_left(until, now));
-    match (&of.certificate, found) {
+    match (&of.certificate.verdict, found) {
         (Verdict::Warns(_), Some(found)) if certificate_tone(of, now).is_some() => found,
         (verdict, found) => judged(verdict, found),
     }
@@ -280,7 +281,7 @@ pub fn health(of: &Health, page: &Page) -> Shown {
     out
 }
 
-fn finding(one: &Judged) -> String {
+fn finding(one: &JudgedCondition) -> String {
     let evidence = one.evidence.clone();
     match words::why(&one.verdict) {
         None if evidence.is_empty() => one.sentence.clone(),
@@ -407,7 +408,7 @@ fn two_columns(rows: &[(String, Option<Tone>, String)], page: &Page) -> Shown {
     for (name, tone, text) in rows {
         grid.row([Cell::new(name), tone.map_or_else(|| Cell::new(text), |tone| Cell::toned(tone, text))]);
     }
-    let longest = rows.iter().map(|(name, _, _)| name.chars().count()).max().unwrap_or_default();
+    let longest = rows.iter().map(|(name, _, _)| name.width()).max().unwrap_or_default();
     grid.fix(&[longest]);
     grid.shown()
 }

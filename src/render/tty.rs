@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use super::style::{Style, Tone, fit};
 use super::{Notice, Out, Page, Render, Shown, table, words};
@@ -176,8 +177,10 @@ impl Row {
             None => self.until.to_string(),
         };
         // One column stays free: some terminals wrap when the last one is written.
-        let room = width.saturating_sub(HEAD + time.chars().count() + 2);
-        let rest = format!("{:<room$} {time}", fit(&sentence, room));
+        let room = width.saturating_sub(HEAD + time.width() + 2);
+        let sentence = fit(&sentence, room);
+        let gap = " ".repeat(1 + room.saturating_sub(sentence.width()));
+        let rest = format!("{sentence}{gap}{time}");
         let note = self.note.as_ref().filter(|_| matches!(self.state, State::Waiting { .. } | State::Failed));
         let note = note.map(|note| fit(&line(note), width.saturating_sub(HEAD + 1)));
         Shown::row((style, tone), &format!("{symbol} {word:<8}"), &rest, note.as_deref())
@@ -200,7 +203,7 @@ impl Render for Tty {
             }
             Event::StepProgress { until, note } => self.row_or_new(*until).note = Some(note.clone()),
             Event::StepFinished { until, took } => self.row_or_new(*until).state = State::Done(Some(*took)),
-            Event::StepFailed { until, message } => {
+            Event::StepFailed { until, message, .. } => {
                 let row = self.row_or_new(*until);
                 (row.state, row.note) = (State::Failed, Some(message.clone()));
             }

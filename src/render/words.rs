@@ -9,7 +9,7 @@ use crate::domain::action::Action;
 use crate::domain::changes::Changes;
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::cost::{Cost, Money};
-use crate::domain::level::Goal;
+use crate::domain::goal::Goal;
 use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::rehearsal::{Grade, Phase};
@@ -182,7 +182,7 @@ pub fn event(event: &Event) -> Option<String> {
         Event::StepStarted { until, limit } => Some(format!("waiting: {until} (limit {})", duration(*limit))),
         Event::StepProgress { until, note } => Some(format!("waiting: {until}: {note}")),
         Event::StepFinished { until, took } => Some(format!("done: {until} ({})", duration(*took))),
-        Event::StepFailed { until, message } => Some(format!("failed: {until}: {message}")),
+        Event::StepFailed { until, message, .. } => Some(format!("failed: {until}: {message}")),
         Event::ServiceSaid { message, .. } => Some(format!("ECS: {message}")),
         Event::ChangesPlanned { changes, .. } => Some(changes_planned(changes)),
         Event::TerraformSaid { said } => terraform_said(said),

@@ -3,11 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use resolv_conf::ScopedIp;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
@@ -102,7 +103,7 @@ impl Lines {
         if let Some(line) = self.to.borrow().iter().find(|l| l.peer == peer) {
             return Ok(line.clone());
         }
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let spare = self.spare.lock().take();
         let socket = match spare {
             Some(socket) => socket,
             None => bind(self.local.ip()).await?,
@@ -134,7 +135,7 @@ impl Datagrams for Lines {
             let lines = news.borrow_and_update().clone();
             tokio::select! {
                 heard = hear(&lines, buffer) => return heard.map_err(|(peer, error)| {
-                    *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner) = peer;
+                    *self.refused_by.lock() = peer;
                     error.into()
                 }),
                 // The sender lives as long as `self`: this ends only when a peer has come.
@@ -144,7 +145,7 @@ impl Datagrams for Lines {
     }
 
     fn refused_by(&self) -> Option<SocketAddr> {
-        *self.refused_by.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.refused_by.lock()
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use meetctl::config::Config;
 use meetctl::domain::condition::Condition;
-use meetctl::domain::level::Goal;
+use meetctl::domain::goal::Goal;
 use meetctl::domain::meeting::{Proof, Stage};
 use meetctl::domain::observed::Observed;
 use meetctl::engine::{Look, observe};

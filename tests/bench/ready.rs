@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use meetctl::config::Config;
-use meetctl::domain::level::Goal;
+use meetctl::domain::goal::Goal;
 use meetctl::domain::plan::Policy;
 use meetctl::engine::{self, Job};
 use meetctl::event::Events;

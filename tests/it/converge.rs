@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use meetctl::config::Config;
-use meetctl::domain::level::{Goal, Level, Standing};
+use meetctl::domain::goal::{Goal, Level};
 use meetctl::domain::observed::Observed;
 use meetctl::domain::plan::Policy;
+use meetctl::domain::standing::Standing;
+use meetctl::domain::view::{Memory, View};
 use meetctl::engine::{self, Job, Look};
 use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::Events;
@@ -62,7 +64,7 @@ impl Setup {
     async fn holds(&self, played: &Played, to: Goal, when: &str) {
         let seen = self.look(&played.world).await;
         for condition in to.conditions() {
-            let verdict = condition.judge(&seen, &self.policy);
+            let verdict = condition.judge(&View::single(&seen, &self.policy));
             assert!(verdict.is_good(), "{when}: {condition}: {verdict}");
         }
         match to {
@@ -306,7 +308,7 @@ mod one_call_fails {
         ] {
             for n in 1.. {
                 let played = Played::on(saved.clone(), Some(n));
-                let standing = Standing::of(&setup.look(&played.world).await, &setup.policy);
+                let standing = Standing::of(&View::single(&setup.look(&played.world).await, &setup.policy));
                 let said = standing.name();
                 let allowed = said == is || said == "unknown" || is == "running" && said_of_running(&standing);
                 assert!(allowed, "{is}, call {n} fails: {standing:?}");
@@ -413,11 +415,11 @@ mod a_meeting_is_tried_again {
     use super::*;
 
     /// A look at meetings alone, as a run that waits for them makes it.
-    async fn look(setup: &Setup, world: &World, last: Observed) -> (Observed, Verdict) {
+    async fn look(setup: &Setup, world: &World, last: Observed, memory: &Memory) -> (Observed, Verdict) {
         let look = Look::at([&Condition::MediaFlows]);
         let stop = CancellationToken::new();
         let seen = Box::pin(engine::observe(world, &setup.sight, &look, last, &stop)).await;
-        let verdict = Condition::MediaFlows.judge(&seen, &setup.policy);
+        let verdict = Condition::MediaFlows.judge(&View { seen: &seen, memory, policy: &setup.policy }).verdict;
         (seen, verdict)
     }
 
@@ -429,12 +431,15 @@ mod a_meeting_is_tried_again {
         let jitsi = Jitsi::new(faulty);
         let (world, _handle) = sandbox::world_with(Story::Running, None, 0, Some(Arc::new(jitsi.clone())));
         let mut seen = setup.look(&world).await;
-        let judge = |seen: &Observed| Condition::MediaFlows.judge(seen, &setup.policy);
+        let mut memory = Memory::NONE;
+        let judge = |seen: &Observed, memory: &Memory| {
+            Condition::MediaFlows.judge(&View { seen, memory, policy: &setup.policy }).verdict
+        };
         let tries = |seen: &Observed| seen.media.present().map(|proof| proof.tries);
         assert_eq!(tries(&seen), Some(1));
-        assert!(matches!(judge(&seen), Verdict::Fails(_)), "a single look");
-        seen.run.waits = true;
-        assert!(matches!(judge(&seen), Verdict::Fails(_)), "it has been running for 40 minutes");
+        assert!(matches!(judge(&seen, &memory), Verdict::Fails(_)), "a single look");
+        memory.waits = true;
+        assert!(matches!(judge(&seen, &memory), Verdict::Fails(_)), "it has been running for 40 minutes");
 
         let at = seen.at;
         let started = |seen: &mut Observed, ago: i64| {
@@ -445,28 +450,28 @@ mod a_meeting_is_tried_again {
             }
         };
         started(&mut seen, 185);
-        assert!(matches!(judge(&seen), Verdict::Fails(_)), "older than three minutes");
+        assert!(matches!(judge(&seen, &memory), Verdict::Fails(_)), "older than three minutes");
         started(&mut seen, 100);
-        assert!(matches!(judge(&seen), Verdict::Waits(_)), "the first try");
-        let (again, verdict) = look(&setup, &world, seen.clone()).await;
+        assert!(matches!(judge(&seen, &memory), Verdict::Waits(_)), "the first try");
+        let (again, verdict) = look(&setup, &world, seen.clone(), &memory).await;
         assert!(matches!(verdict, Verdict::Fails(_)), "two in a row say the same: {verdict}");
         assert_eq!(tries(&again), Some(2));
 
         jitsi.change(|faults| (faults.focus_down, faults.blocked_in) = (false, true));
-        let (other, verdict) = look(&setup, &world, seen).await;
+        let (other, verdict) = look(&setup, &world, seen, &memory).await;
         assert!(matches!(verdict, Verdict::Waits(_)), "another failure: {verdict}");
         jitsi.change(|faults| faults.blocked_in = false);
-        let (mended, verdict) = look(&setup, &world, other).await;
+        let (mended, verdict) = look(&setup, &world, other, &memory).await;
         assert!(verdict.is_good(), "mended: {verdict}");
         assert_eq!(tries(&mended), Some(3));
         // What fails after a proof that held is a first try again.
         jitsi.change(|faults| faults.blocked_in = true);
-        let (blocked, verdict) = look(&setup, &world, mended.clone()).await;
+        let (blocked, verdict) = look(&setup, &world, mended.clone(), &memory).await;
         assert!(matches!(verdict, Verdict::Waits(_)), "blocked: {verdict}");
         assert_eq!(tries(&blocked), Some(1));
         // What cannot be proven this way is not tried again.
         jitsi.change(|faults| faults.sign_in = SignIn::Password);
-        let (unprovable, verdict) = look(&setup, &world, mended).await;
+        let (unprovable, verdict) = look(&setup, &world, mended, &memory).await;
         assert!(matches!(verdict, Verdict::Unseen(_)), "nobody may in without a password: {verdict}");
         assert_eq!(tries(&unprovable), Some(1));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use jiff::Timestamp;
-use meetctl::answer::{Answer, Costs, Judged, Part, Probe, Rehearsal, Setting, Settled, Told, Why};
+use meetctl::answer::{Answer, Costs, JudgedCondition, Part, Probe, Rehearsal, Setting, Settled, Told, Why};
 use meetctl::clock::Clock;
 use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::changes::{Change, Changes, Deed, Wanted};
@@ -13,8 +13,8 @@ use meetctl::domain::condition::{Condition, Verdict};
 use meetctl::domain::cost::{Cost, Item, Money};
 use meetctl::domain::estimate::{Ingress, Line, Month, Rest, Usage};
 use meetctl::domain::finding::Code;
+use meetctl::domain::goal::{Goal, Level};
 use meetctl::domain::ladder::{Climb, Climbed, Rung};
-use meetctl::domain::level::{Goal, Level, Standing};
 use meetctl::domain::meeting::{
     Answer as Stun, Carrier, Channeled, Finding, Flow, Medium, Passed, Proof, Reached, Secured, Stage,
 };
@@ -26,6 +26,7 @@ use meetctl::domain::plan::{Plan, Step};
 use meetctl::domain::ramp::{Limit, Ramp};
 use meetctl::domain::rehearsal::{Grade, Phase};
 use meetctl::domain::said::Said;
+use meetctl::domain::standing::Standing;
 use meetctl::domain::status::{People, Status, Stray, Unread};
 use meetctl::domain::text::is_active;
 use meetctl::error::{Failure, Kind, Outcome};
@@ -88,7 +89,7 @@ fn probe() -> Probe {
     };
     Probe {
         url: evil(),
-        levels: Rung::ALL.map(|level| Climbed { level, result: Climb::Failed, figures: evil() }),
+        levels: Rung::ALL.iter().map(|&level| Climbed { level, result: Climb::Failed, figures: evil() }).collect(),
         finding: Some(told.clone()),
         warnings: vec![told],
         proof: Proof {
@@ -128,12 +129,13 @@ fn probe() -> Probe {
     }
 }
 
-fn judged() -> Vec<Judged> {
+fn judged() -> Vec<JudgedCondition> {
     let verdicts = [Verdict::Warns(evil()), Verdict::Waits(evil()), Verdict::Fails(evil()), Verdict::Unseen(unseen())];
-    let judged = |verdict| Judged {
+    let judged = |verdict| JudgedCondition {
         condition: Condition::MediaFlows,
         sentence: evil(),
         verdict,
+        code: None,
         evidence: evil(),
         next: list(),
     };
@@ -183,9 +185,9 @@ fn status(standing: Standing, people: People) -> Answer {
             targets: vec![target],
         }]),
         addresses: None,
-        dns: Verdict::Fails(evil()),
+        dns: Verdict::Fails(evil()).into(),
         certificate_until: None,
-        certificate: Verdict::Unseen(unseen()),
+        certificate: Verdict::Unseen(unseen()).into(),
         strays: vec![Stray { arn: evil(), per_hour: None, what: evil() }],
         cost: Some(Cost {
             per_hour: Money(1),
@@ -225,8 +227,8 @@ fn rehearsal() -> Rehearsal {
 
 fn answers() -> Vec<Answer> {
     let standings = [
-        Standing::Changing { toward: Level::Running, awaited: list() },
-        Standing::Degraded { of: Level::Running, broken: list() },
+        Standing::Changing { toward: Level::Running, awaited: list(), codes: Vec::new() },
+        Standing::Degraded { of: Level::Running, broken: list(), codes: Vec::new() },
         Standing::Unknown { unread: list() },
         Standing::NoSuchPlatform(NoPlatform {
             platform: "jitsi".parse().expect("a name"),
@@ -287,7 +289,7 @@ fn events() -> Vec<Event> {
     use Condition::*;
     let deed = Deed::Create;
     let minute = Duration::from_mins(1);
-    let step = |until| Step { until, action: None, why: evil() };
+    let step = |until| Step { until, action: None, why: evil(), code: None };
     let plan = Plan { to: Goal::Running, steps: vec![step(Started), step(PagesServed)] };
     let resources = vec![Change { address: evil(), kind: evil(), deed, arn: some(), project: some() }];
     let said = [
@@ -305,7 +307,7 @@ fn events() -> Vec<Event> {
         Event::StepProgress { until: Started, note: evil() },
         Event::StepFinished { until: Started, took: minute },
         Event::StepStarted { until: PagesServed, limit: minute },
-        Event::StepFailed { until: PagesServed, message: evil() },
+        Event::StepFailed { until: PagesServed, message: evil(), code: None },
         Event::ServiceSaid { at: at(0), message: evil() },
         Event::ChangesPlanned { wanted: Wanted::PoweredDown, changes: Changes { resources, others: true } },
         Event::PhaseStarted { phase: Phase::Up, number: 3, of: 10 },
@@ -317,7 +319,8 @@ fn events() -> Vec<Event> {
     all.extend(said.map(|said| Event::TerraformSaid { said }));
     all.extend(answers().into_iter().map(|answer| Event::Answer(Box::new(answer))));
     all.push(Event::Finished { outcome: Outcome::Done, exit_code: 0, level: some() });
-    let failure = Failure { kind: Kind::Outside, what: evil(), why: list(), next: list(), log: Some(log()) };
+    let failure =
+        Failure { kind: Kind::Outside, code: None, what: evil(), why: list(), next: list(), log: Some(log()) };
     all.push(Event::Failed { failure, exit_code: 7 });
     all
 }
@@ -528,7 +531,7 @@ fn lists_and_lines_end() {
             out.text() + &err.text()
         })
     };
-    let failure = Failure { kind: Kind::Outside, what: "no".into(), why: many(), next: many(), log: None };
+    let failure = Failure { kind: Kind::Outside, code: None, what: "no".into(), why: many(), next: many(), log: None };
     let text = shown(Event::Failed { failure, exit_code: 7 });
     assert_eq!(text.matches("… and 1 480 more").count(), 2, "{text}");
     let mut broken = rehearsal();
@@ -536,7 +539,7 @@ fn lists_and_lines_end() {
     broken.phases[1].evidence = many();
     assert!(meetctl::render::report::page(&broken).contains("… and 1 480 more"));
     assert!(meetctl::render::report::page(&broken).len() < 200_000);
-    let standing = Standing::Degraded { of: Level::Running, broken: many() };
+    let standing = Standing::Degraded { of: Level::Running, broken: many(), codes: Vec::new() };
     let text = shown(Event::Answer(Box::new(status(standing, People::NoTask))));
     assert!(text.contains("more\n") && text.lines().count() < 120, "{text}");
     for event in [
@@ -544,7 +547,7 @@ fn lists_and_lines_end() {
         Event::Question { question: endless.clone() },
         Event::Failed { failure: Failure::new(Kind::Outside, endless.clone()).because(endless.clone()), exit_code: 7 },
         Event::Answer(Box::new(status(
-            Standing::Degraded { of: Level::Running, broken: vec![endless.clone()] },
+            Standing::Degraded { of: Level::Running, broken: vec![endless.clone()], codes: Vec::new() },
             People::NoTask,
         ))),
     ] {

@@ -205,9 +205,10 @@ mod converging {
     use std::time::Duration;
 
     use meetctl::domain::changes::Recordings;
-    use meetctl::domain::level::Goal;
+    use meetctl::domain::goal::Goal;
     use meetctl::domain::observed::Observed;
     use meetctl::domain::plan::{Agreed, Counted, Meetings, Policy, plan};
+    use meetctl::domain::view::View;
     use meetctl::engine::{self, Job};
     use meetctl::error::{Failure, Kind, Outcome};
     use meetctl::event::Events;
@@ -301,7 +302,7 @@ mod converging {
         let second = desk.reach(to).await;
         assert!(second.is_ok(), "{story} to {to}, {end:?} after {seconds} s: {second:?}");
         let seen = desk.look(to).await;
-        let left = plan(&seen, to, &desk.policy).expect("a plan");
+        let left = plan(&View::single(&seen, &desk.policy), to).expect("a plan");
         assert_eq!(left.steps, [], "{story} to {to}, {end:?} after {seconds} s");
         if to == Goal::Destroyed {
             assert!(seen.service.is_absent() && seen.balancer.is_absent() && seen.secret.is_absent());
@@ -342,7 +343,11 @@ mod converging {
             let _ = desk.reach(Goal::AtMostPoweredDown).await;
             desk.reach(Goal::AtMostPoweredDown).await.expect("the second run");
             let seen = desk.look(Goal::AtMostPoweredDown).await;
-            assert_eq!(plan(&seen, Goal::AtMostPoweredDown, &desk.policy).expect("a plan").steps, [], "{nth}");
+            assert_eq!(
+                plan(&View::single(&seen, &desk.policy), Goal::AtMostPoweredDown).expect("a plan").steps,
+                [],
+                "{nth}"
+            );
         }
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use jiff::Timestamp;
-use meetctl::answer::{Answer, Judged, Story, Why};
+use meetctl::answer::{Answer, JudgedCondition, Story, Why};
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
 use meetctl::domain::billed::Placement;
 use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
-use meetctl::domain::level::Goal;
+use meetctl::domain::goal::Goal;
 use meetctl::domain::observed::{
     Architecture, Attachment, Authority, Balancer, BalancerState, Blindness, Certificate, Container, Deployment,
     DeploymentStatus, Health, Identity, Listener, Mark, Observed, Page as WebPage, Reading, Resolution, Rollout,
@@ -22,6 +22,7 @@ use meetctl::domain::observed::{
 use meetctl::domain::ownership::Tags;
 use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
+use meetctl::domain::view::View;
 use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::{Event, Events, Stamped};
 use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Screen, Style, Tty, narrate, table};
@@ -74,7 +75,7 @@ impl Write for Lines {
 type Stream = Vec<(u64, Event)>;
 
 fn step(until: Condition, action: Option<Action>, why: &str) -> Step {
-    Step { until, action, why: why.into() }
+    Step { until, action, why: why.into(), code: None }
 }
 
 fn observed(tasks: Vec<Task>) -> Box<Observed> {
@@ -160,7 +161,7 @@ fn hello() -> (u64, Event) {
 }
 
 fn started(until: Condition) -> Event {
-    Event::StepStarted { until, limit: until.within() }
+    Event::StepStarted { until, limit: until.rule().within }
 }
 
 fn finished(until: Condition, seconds: u64) -> Event {
@@ -225,7 +226,8 @@ fn image_gone() -> Stream {
             .next("then run `meetctl up` again; it continues where it stopped")
     };
     let mut stream: Stream = up().into_iter().take(6).collect();
-    stream.push((48, Event::StepFailed { until: Condition::Started, message: failure.what.clone() }));
+    stream
+        .push((48, Event::StepFailed { until: Condition::Started, message: failure.what.clone(), code: failure.code }));
     stream.push((48, Event::Failed { exit_code: failure.kind.exit_code(), failure }));
     stream
 }
@@ -276,7 +278,7 @@ fn policy() -> Policy {
 }
 
 fn status_of(seen: &Observed) -> Status {
-    Status::of(seen, &policy(), "jitsi-video-platform", "https://meet.example.org")
+    Status::of(&View::single(seen, &policy()), "jitsi-video-platform", "https://meet.example.org")
 }
 
 /// Switched on, with a certificate that ends soon and people that could not be read.
@@ -369,10 +371,11 @@ fn standby() -> Status {
 }
 
 fn health() -> meetctl::answer::Health {
-    let judged = |condition: Condition, verdict, evidence: &str, next: &[&str]| Judged {
+    let judged = |condition: Condition, verdict, evidence: &str, next: &[&str]| JudgedCondition {
         condition,
         sentence: condition.to_string(),
         verdict,
+        code: None,
         evidence: evidence.into(),
         next: next.iter().map(|&n| n.to_owned()).collect(),
     };

@@ -31,7 +31,6 @@ pub struct Ask {
     pub speakers: Speakers,
     /// Whether speakers have a camera as well.
     pub video: bool,
-    pub dtls: DtlsRole,
     pub limits: Limits,
     pub thresholds: Thresholds,
 }
@@ -52,7 +51,6 @@ impl Ask {
             room_size: 2,
             speakers: Speakers::First,
             video: false,
-            dtls: DtlsRole::Passive,
             limits: Limits::default(),
             thresholds: Thresholds::default(),
         }
@@ -133,16 +131,6 @@ pub enum Speakers {
     /// The first participant of each room.
     First,
     Everybody,
-}
-
-/// Which side of the DTLS handshake the participants take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DtlsRole {
-    /// The bridge begins: works with every bridge.
-    Passive,
-    /// We begin, as browsers do. The hello must then carry RFC 5746's extension, which the combined
-    /// DTLS 1.2 and 1.3 hello does and the plain DTLS 1.2 one does not.
-    Active,
 }
 
 /// How long each step may take.

@@ -1,9 +1,9 @@
 //! What all packets together look like for a while, and whether this machine keeps up with sending them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::domain::meeting::Medium;
@@ -50,7 +50,7 @@ impl<'a> Gauge<'a> {
     }
 
     fn slice(&self) -> MutexGuard<'_, Slice> {
-        self.slice.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slice.lock()
     }
 
     /// Begins anew, with what is sent from now on until then.
@@ -58,7 +58,7 @@ impl<'a> Gauge<'a> {
         let now = Instant::now();
         let mut slice = self.slice();
         let rings = std::mem::take(&mut slice.rings);
-        *slice = Slice { rings, ..Self::new(self.net).slice.into_inner().unwrap_or_else(PoisonError::into_inner) };
+        *slice = Slice { rings, ..Self::new(self.net).slice.into_inner() };
         slice.end = Some(now + lasting);
     }
 

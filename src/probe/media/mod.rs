@@ -19,7 +19,7 @@ mod verdict;
 mod video;
 mod websocket;
 
-pub use self::ask::{Ask, DtlsRole, Limits, Load, ROOM_PREFIX, Speakers, Thresholds};
+pub use self::ask::{Ask, Limits, Load, ROOM_PREFIX, Speakers, Thresholds};
 pub use self::discovery::discover;
 pub use self::prove::prove;
 pub use self::ramp::climb;

@@ -12,7 +12,6 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcError};
 
-use super::ask::DtlsRole;
 use super::plan::Voice;
 use super::video::{self, Film};
 use crate::domain::finding::{Code, Finding};
@@ -27,7 +26,6 @@ pub(super) struct Line<'a> {
     pub offer: &'a Offer,
     pub local: SocketAddr,
     pub credentials: IceCreds,
-    pub role: DtlsRole,
     /// Announced as ours.
     pub ssrc: u32,
     /// The payload type and the SSRC of our video.
@@ -98,7 +96,8 @@ impl Peer {
         direct.set_ice_controlling(false);
         direct.set_remote_ice_credentials(IceCreds { ufrag: line.offer.ufrag.clone(), pass: line.offer.pwd.clone() });
         direct.set_remote_fingerprint(fingerprint);
-        direct.start_dtls(line.role == DtlsRole::Active).map_err(|error| broken(&error))?;
+        // The bridge begins the handshake: that works with every bridge.
+        direct.start_dtls(false).map_err(|error| broken(&error))?;
         let mid: Mid = "audio".into();
         direct.declare_media(mid, MediaKind::Audio);
         let ssrc = Ssrc::from(line.ssrc);
@@ -128,7 +127,7 @@ impl Peer {
     }
 
     /// What the answer to the offer says about us.
-    pub(super) fn answering(&mut self, role: DtlsRole) -> Answering {
+    pub(super) fn answering(&mut self) -> Answering {
         let direct = self.rtc.direct_api();
         let credentials = direct.local_ice_credentials();
         let fingerprint = direct.local_dtls_fingerprint().to_string();
@@ -138,10 +137,6 @@ impl Peer {
             pwd: credentials.pass,
             hash: hash.to_owned(),
             fingerprint: hex.to_ascii_uppercase(),
-            setup: match role {
-                DtlsRole::Passive => "passive",
-                DtlsRole::Active => "active",
-            },
             ssrc: *self.ssrc,
             video: self.camera.as_ref().map(|camera| (*camera.payload_type, *camera.ssrc)),
         }
@@ -227,17 +222,13 @@ fn config(line: &Line<'_>, payload_type: Pt) -> str0m::RtcConfig {
     if let Some(id) = line.offer.level_id {
         extensions.set(id, Extension::AudioLevel);
     }
-    // DTLS 1.2 alone must never be combined with the active role: its hello lacks what bridges ask for.
-    let version = match line.role {
-        DtlsRole::Passive => DtlsVersion::Dtls12,
-        DtlsRole::Active => DtlsVersion::Auto,
-    };
     let mut config = Rtc::builder()
         .set_rtp_mode(true)
         .clear_codecs()
         .set_extension_map(extensions)
         .set_local_ice_credentials(line.credentials.clone())
-        .set_dtls_version(version)
+        // Only as the side that answers: a hello of ours with DTLS 1.2 alone would lack what bridges ask for.
+        .set_dtls_version(DtlsVersion::Dtls12)
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
         .set_stats_interval(Some(REPORT_INTERVAL));
     let opus = FormatParams::default();

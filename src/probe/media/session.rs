@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ pub(super) struct Sockets(Mutex<Vec<Arc<dyn Datagrams>>>);
 impl Sockets {
     fn keep(&self, socket: Box<dyn Datagrams>) -> Arc<dyn Datagrams> {
         let socket: Arc<dyn Datagrams> = socket.into();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&socket));
+        self.0.lock().push(Arc::clone(&socket));
         socket
     }
 }
@@ -141,7 +142,6 @@ impl Session<'_> {
             offer,
             local: socket.local(),
             credentials: ours,
-            role: self.ask.dtls,
             ssrc: place.ssrc,
             video,
             others: &place.others,
@@ -149,7 +149,7 @@ impl Session<'_> {
             remotes: &remotes,
             now: tokio::time::Instant::now().into_std(),
         })?;
-        seat.accept(&peer.answering(self.ask.dtls)).await?;
+        seat.accept(&peer.answering()).await?;
         let chosen = offer.channels.choose(self.prefer_sctp);
         self.report.board.tell(|s| s.seats[place.index].channel_settled = chosen.is_none());
         if chosen.is_none() {

@@ -10,8 +10,6 @@ pub struct Answering {
     pub pwd: String,
     pub hash: String,
     pub fingerprint: String,
-    /// `passive` or `active`.
-    pub setup: &'static str,
     pub ssrc: u32,
     /// The payload type of VP8 and the SSRC of what is sent in it.
     pub video: Option<(u8, u32)>,
@@ -82,7 +80,7 @@ fn description(offer: &Offer, ours: &Answering, nick: &str) -> Element {
 fn transport(ours: &Answering) -> Element {
     let fingerprint = Element::new("fingerprint", ns::DTLS)
         .with("hash", ours.hash.clone())
-        .with("setup", ours.setup)
+        .with("setup", "passive")
         .saying(ours.fingerprint.clone());
     Element::new("transport", ns::ICE_UDP)
         .with("ufrag", ours.ufrag.clone())

@@ -130,12 +130,14 @@ impl Participant {
         }
     }
 
-    pub fn seat(&self) -> &Seat {
+    #[cfg(test)]
+    pub(super) fn seat(&self) -> &Seat {
         &self.seat
     }
 
     /// The name in the room: also the endpoint's id on the bridge.
-    pub fn nick(&self) -> &str {
+    #[cfg(test)]
+    pub(super) fn nick(&self) -> &str {
         &self.nick
     }
 

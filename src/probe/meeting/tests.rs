@@ -186,7 +186,6 @@ fn an_offer_is_acknowledged_first_and_read() {
         pwd: "our-password-of-22-chars".into(),
         hash: "sha-256".into(),
         fingerprint: "12:34".into(),
-        setup: "passive",
         ssrc: 305_419_896,
         video: None,
     };
@@ -226,7 +225,6 @@ fn accepted(it: &mut Participant) -> String {
         pwd: "0123456789012345678901".into(),
         hash: "sha-256".into(),
         fingerprint: "AB".into(),
-        setup: "passive",
         ssrc: 7,
         video: None,
     };

@@ -14,7 +14,6 @@ pub const MUC: &str = "http://jabber.org/protocol/muc";
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 pub const NICK: &str = "http://jabber.org/protocol/nick";
 pub const FOCUS: &str = "http://jitsi.org/protocol/focus";
-pub const JITMEET: &str = "http://jitsi.org/jitmeet";
 pub const START_MUTED: &str = "http://jitsi.org/jitmeet/start-muted";
 pub const JINGLE: &str = "urn:xmpp:jingle:1";
 pub const RTP: &str = "urn:xmpp:jingle:apps:rtp:1";

@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 use http_body_util::Limited;
 use hyper::body::{Body, Bytes, Frame};
+use parking_lot::Mutex;
 
 use super::Aws;
 use super::error::Explain;

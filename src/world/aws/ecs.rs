@@ -71,7 +71,7 @@ async fn described(aws: &Aws) -> Result<Option<sdk::Service>, CloudError> {
 
 fn remember(aws: &Aws, arn: Option<&str>) {
     if let Some(arn) = arn {
-        *aws.service_arn.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(arn.to_owned());
+        *aws.service_arn.lock() = Some(arn.to_owned());
     }
 }
 
@@ -350,7 +350,7 @@ pub(super) async fn mark(aws: &Aws, mark: &Mark) -> Result<(), CloudError> {
 /// ECS names services in two forms, by the age of the account; so the ARN is not put together here, but taken from
 /// the last answer, or asked for.
 async fn service_arn(aws: &Aws) -> Result<String, CloudError> {
-    let remembered = aws.service_arn.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let remembered = aws.service_arn.lock().clone();
     if let Some(arn) = remembered {
         return Ok(arn);
     }

@@ -1,7 +1,6 @@
 //! Whose credentials these are, where they come from, and until when.
 
 use std::error::Error;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +12,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, Result as Provided, SharedCredentialsProvider, future};
 use aws_sdk_ecs::error::ConnectorError;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Aws;
@@ -108,9 +108,8 @@ impl Keeper {
         }
     }
 
-    /// A lock that was poisoned by a panic elsewhere still holds what was known.
     fn known<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
-        look(&mut self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        look(&mut self.known.lock())
     }
 }
 

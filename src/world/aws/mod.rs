@@ -11,10 +11,11 @@ mod logs;
 mod route53;
 mod secrets;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 pub use self::client::{Settings, cloud, with_config};
 use self::error::Explain;

@@ -11,9 +11,10 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::arguments::{Backend, Call, arguments, environment};
@@ -159,7 +160,7 @@ impl Program {
         let at = |e: io::Error| unusable(root, &e);
         let folder = root.join("run");
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at)?;
-        let Ok(mut held) = self.lock.lock() else { return Err(TerraformError::Busy) };
+        let mut held = self.lock.lock();
         if held.is_none() {
             let lock = File::create(root.join("lock")).map_err(at)?;
             match lock.try_lock() {
@@ -186,7 +187,7 @@ impl Program {
             Module::Removal(_) => self.folder.removal(),
         };
         let ready = Ready { program, folder, desk };
-        if self.ready.lock().is_ok_and(|ready_ones| ready_ones.contains(&ready.folder)) {
+        if self.ready.lock().contains(&ready.folder) {
             return Ok(ready);
         }
         (errand.said)(Said::Doing { what: "Preparing Terraform's working folder.".into() });
@@ -194,9 +195,7 @@ impl Program {
         let call = Call::Init { backend: (module != Module::Bootstrap).then_some(&backend) };
         let ended = self.run(&ready.program, &call, &ready.folder, &ready.desk, errand.stop).await?;
         self.judge(&ended, &[], errand.account)?;
-        if let Ok(mut ready_ones) = self.ready.lock() {
-            ready_ones.insert(ready.folder.clone());
-        }
+        self.ready.lock().insert(ready.folder.clone());
         Ok(ready)
     }
 

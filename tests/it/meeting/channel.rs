@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use meetctl::domain::ladder::{Climb, Rung, ladder};
-use meetctl::domain::meeting::{Carrier, Proof, Proven, Stage};
+use meetctl::domain::meeting::{Carrier, Proof, Stage};
 use meetctl::world::sandbox::jitsi::{ChannelFault, ChannelOffer, Faults};
 
-use super::support::{ask, prove_in_memory, setup};
+use super::support::{Proven, ask, prove_in_memory, proven, setup};
 
 async fn proof(faults: Faults) -> Proof {
     prove_in_memory(setup().with(faults), &ask()).await.0
@@ -61,7 +61,7 @@ async fn a_channel_that_does_not_serve_leaves_cameras_black() {
         assert!(finding.detail.as_ref().is_some_and(|detail| detail.contains(said)), "{case}");
         assert!(!format!("{finding:?}").contains("pwd="), "a password is shown: {case}");
         // People hear each other: that is shown, and said.
-        assert_eq!(proof.proven(), Some(Proven::Media), "{case}");
+        assert_eq!(proven(&proof), Some(Proven::Media), "{case}");
         assert!(proof.flows.iter().all(|flow| flow.lost == 0), "{case}");
         assert_eq!(result(&proof, Rung::Secure), Climb::Shown);
         assert_eq!(result(&proof, Rung::Channel), Climb::Failed);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use meetctl::domain::finding::Weight;
-use meetctl::domain::meeting::{Proof, Proven};
+use meetctl::domain::meeting::Proof;
 use meetctl::probe::meeting::{Names, Policy, Token};
 use meetctl::world::sandbox::jitsi::{Advertised, Faults, Refusal, Setup, SignIn};
 
-use super::support::{address, ask, prove_in_memory, setup};
+use super::support::{Proven, address, ask, prove_in_memory, proven, setup};
 
 fn code(proof: &Proof) -> &'static str {
     proof.finding.as_ref().map_or("none", |finding| finding.code.as_str())
@@ -173,9 +173,9 @@ async fn how_far_it_came_is_told() {
         (Faults { forwarding_off: true, ..nothing() }, Some(Proven::Secure)),
         (nothing(), Some(Proven::Media)),
     ];
-    for (faults, proven) in levels {
+    for (faults, level) in levels {
         let proof = says(faults).await;
-        assert_eq!(proof.proven(), proven, "{proof:#?}");
+        assert_eq!(proven(&proof), level, "{proof:#?}");
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use meetctl::domain::meeting::Proven;
 use meetctl::probe::media::prove;
 use meetctl::probe::meeting::Policy;
 use meetctl::world::sandbox::jitsi::{Jitsi, Setup};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Loopback, ask, clock, prove_in_memory, setup, tls, wire};
+use super::support::{Loopback, Proven, ask, clock, prove_in_memory, proven, setup, tls, wire};
 
 #[tokio::test(start_paused = true)]
 async fn rooms_of_two_and_of_three() {
@@ -18,7 +17,7 @@ async fn rooms_of_two_and_of_three() {
         ask.limits.join_spacing = Duration::from_millis(20);
         let (proof, _) = prove_in_memory(setup(), &ask).await;
         assert_eq!(proof.finding, None, "{proof:#?}");
-        assert_eq!(proof.proven(), Some(Proven::Media));
+        assert_eq!(proven(&proof), Some(Proven::Media));
         assert_eq!(proof.flows.len(), flows, "{participants} in {rooms} rooms");
         assert!(proof.flows.iter().all(|f| (f.sent, f.lost) == (175, 0)), "{:#?}", proof.flows);
     }

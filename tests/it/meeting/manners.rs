@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use meetctl::domain::finding::{Finding, Weight};
 use meetctl::domain::ladder::{Climb, ladder};
-use meetctl::domain::meeting::{Flow, Proof, Proven};
+use meetctl::domain::meeting::{Flow, Proof};
 use meetctl::domain::name::Host;
 use meetctl::probe::media::{Ask, prove};
 use meetctl::probe::meeting::Names;
@@ -16,7 +16,7 @@ use meetctl::world::{Datagrams, Duplex, Net, NetError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Memory, address, ask, clock, prove_in_memory, setup, tls, wire};
+use super::support::{Memory, Proven, address, ask, clock, prove_in_memory, proven, setup, tls, wire};
 
 fn code(proof: &Proof) -> &'static str {
     proof.finding.as_ref().map_or("none", |finding| finding.code.as_str())
@@ -195,7 +195,7 @@ async fn what_dies_in_the_middle() {
     ];
     for (faults, wanted) in cases {
         let proof = says(faults, &lasting(20)).await;
-        let results = ladder(&proof).map(|rung| rung.result);
+        let results: Vec<Climb> = ladder(&proof).iter().map(|rung| rung.result).collect();
         assert_eq!(code(&proof), wanted, "{:?}", proof.finding);
         assert_eq!(
             results,
@@ -250,7 +250,7 @@ async fn a_bridge_that_forwards_the_loudest_only() {
         assert_eq!(code(&proof), wanted, "{loudest} of {participants}: {:?} {:?}", proof.finding, proof.flows);
         assert_eq!(warnings(&proof).contains(&"loudest-only"), warned, "{loudest} of {participants}");
         if wanted == "none" {
-            assert_eq!(proof.proven(), Some(Proven::Media));
+            assert_eq!(proven(&proof), Some(Proven::Media));
         }
         let named = proof
             .warnings

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use meetctl::clock::Clock;
-use meetctl::domain::meeting::Proof;
+use meetctl::domain::meeting::{Answer, Proof, Stage};
 use meetctl::domain::name::Host;
 use meetctl::probe::media::{Ask, prove};
 use meetctl::probe::site::Site;
@@ -190,4 +190,25 @@ pub(super) async fn prove_in_memory(setup: Setup, ask: &Ask) -> (Proof, Jitsi) {
     tokio::time::sleep(Duration::from_secs(16)).await;
     assert_eq!(jitsi.census().rooms, 0, "a room is left: {proof:#?}");
     (proof, jitsi)
+}
+
+/// What is proven; each level is strictly stronger than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proven {
+    Reach,
+    Secure,
+    Media,
+}
+
+/// The strongest level that was shown.
+pub(super) fn proven(proof: &Proof) -> Option<Proven> {
+    let forwards = proof.finding.as_ref().is_none_or(|finding| finding.stage == Stage::Channel);
+    let climbed = proof.ramp.as_ref().is_some_and(|ramp| ramp.good().is_some());
+    if (!proof.flows.is_empty() || climbed) && forwards {
+        Some(Proven::Media)
+    } else if !proof.secured.is_empty() {
+        Some(Proven::Secure)
+    } else {
+        proof.reached.iter().any(|r| r.outcome == Answer::Answered).then_some(Proven::Reach)
+    }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use meetctl::domain::changes::Recordings;
 use meetctl::domain::condition::{Condition, Verdict};
-use meetctl::domain::level::Standing;
+use meetctl::domain::condition::{STALE, people};
 use meetctl::domain::observed::{Observed, Reading, TargetGroup};
-use meetctl::domain::plan::{Counted, Meetings, Policy, STALE, people};
+use meetctl::domain::plan::{Counted, Meetings, Policy};
+use meetctl::domain::standing::Standing;
+use meetctl::domain::view::View;
 use meetctl::world::World;
 use meetctl::world::sandbox::{self, Story};
 use tokio::time::sleep;
@@ -74,7 +76,7 @@ async fn observe(world: &World) -> Observed {
 }
 
 fn unmet(seen: &Observed) -> Vec<(Condition, Verdict)> {
-    let verdicts = OF_THE_ACCOUNT.map(|condition| (condition, condition.judge(seen, &policy())));
+    let verdicts = OF_THE_ACCOUNT.map(|condition| (condition, condition.judge(&View::single(seen, &policy())).verdict));
     verdicts.into_iter().filter(|(_, verdict)| !matches!(verdict, Verdict::Holds)).collect()
 }
 
@@ -90,7 +92,7 @@ async fn stories_open_at_their_level() {
         (Story::AwsUnreachable, "unknown"),
     ] {
         let seen = observe(&open(story).0).await;
-        assert_eq!(Standing::of(&seen, &policy()).name(), level, "{story}");
+        assert_eq!(Standing::of(&View::single(&seen, &policy())).name(), level, "{story}");
     }
 }
 
@@ -106,14 +108,14 @@ async fn running_stories_hold_as_far_as_the_account_shows() {
     ] {
         let seen = observe(&open(story).0).await;
         assert_eq!(unmet(&seen), [], "{story}");
-        assert_eq!(people(&seen).is_ok(), story != Story::OccupancyStale, "{story}");
+        assert_eq!(people(&View::single(&seen, &policy())).is_ok(), story != Story::OccupancyStale, "{story}");
     }
     let seen = observe(&open(Story::Denied).0).await;
     assert!(matches!(unmet(&seen).as_slice(), [(Condition::TargetsHealthy, Verdict::Unseen(_))]));
     let seen = observe(&open(Story::WrongAccount).0).await;
     assert!(matches!(unmet(&seen).first(), Some((Condition::SignedIn, Verdict::Fails(_)))));
     let seen = observe(&open(Story::DnsStale).0).await;
-    assert!(matches!(Condition::NameResolves.judge(&seen, &policy()), Verdict::Fails(_)));
+    assert!(matches!(Condition::NameResolves.judge(&View::single(&seen, &policy())).verdict, Verdict::Fails(_)));
 }
 
 /// The account never shows everything as good before it is, and does soon after.
