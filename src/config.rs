@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod file;
 mod key;
+mod token;
 
 pub(crate) use self::file::survive;
 
@@ -25,10 +26,11 @@ pub use self::error::ConfigError;
 pub use self::file::parse as parse_file;
 pub use self::key::{KEYS, Key, span};
 use self::key::{counted, parsed, port, servers, switch, text};
+pub use self::token::token;
+use crate::answer::Setting;
 use crate::domain::changes::Recordings;
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::domain::plan::{Counted, Meetings, Policy};
-use crate::event::Setting;
 use crate::files;
 use crate::probe::site::Site;
 use crate::probe::{Limits, Sight};

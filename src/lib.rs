@@ -6,12 +6,14 @@
 //! * `engine`: the loop: observe, plan, act.
 //! * `probe`: DNS, TLS, HTTPS and XMPP, spoken over bytes.
 //! * `world`: the outside: AWS, the network, and the sandbox that stands in for both.
-//! * `command`: one file per subcommand.
+//! * `command`: one file per subcommand; `answer` is what it was asked for, `event` what it says meanwhile.
 //! * `config`: defaults, files, environment and flags, each value with its origin.
 //! * `fuzz`: every parser of outside bytes, for the fuzz targets.
 //! * `render`: how the stream of events looks.
+//! * `session`: one command in its place (`outside`), from its first word to its last.
 //! * `limit`, `signal`: what ends a command from outside: its time, signals, a closed pipe.
 
+pub mod answer;
 pub mod cli;
 pub mod clock;
 pub mod command;
@@ -24,8 +26,10 @@ pub mod files;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod limit;
+pub mod options;
 pub mod outside;
 pub mod probe;
 pub mod render;
+pub mod session;
 pub mod signal;
 pub mod world;

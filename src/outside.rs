@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::Options;
 use crate::clock::Clock;
-use crate::config::{self, AwsProfile, Config, Environment, roots_in};
+use crate::config::{self, AwsProfile, Config, Environment, roots_in, token};
 use crate::domain::name::Names;
+use crate::domain::plan::Policy;
 use crate::error::{Failure, Kind};
+use crate::event::Waiting;
 use crate::files;
+use crate::options::Options;
+use crate::probe::Sight;
 use crate::world::aws::{self, Settings};
 use crate::world::net::Internet;
 use crate::world::sandbox::store::{Lock, Store, StoreError};
@@ -18,10 +21,38 @@ use crate::world::sandbox::{Handle, Saved, Story, world_for};
 use crate::world::terraform::{self, Program};
 use crate::world::{LONGEST_LOOK, Street, Trust, World};
 
-/// A world, and what is to be kept of it when the command is over.
-pub struct Outside<W = World> {
-    pub world: W,
+/// The place where a command works, and what is to be kept of it when the command is over.
+pub struct Outside<P> {
+    pub place: P,
+    pub clock: Clock,
+    /// What is waited for first.
+    pub awaited: Waiting,
+    pub warnings: Vec<String>,
     played: Option<Arc<Played>>,
+}
+
+/// What a command at the desk has: no platform.
+pub struct Desk {
+    /// The whole command line.
+    pub tree: clap::Command,
+}
+
+/// A platform, and the world that it is in.
+pub struct Platform {
+    pub world: World,
+    pub sight: Sight,
+    pub policy: Policy,
+    pub config: Config,
+}
+
+impl Platform {
+    pub fn new(config: Config, environment: &Environment, world: World) -> Result<Self, Failure> {
+        Ok(Self { policy: config.policy(), world, sight: sight(&config, environment)?, config })
+    }
+}
+
+fn sight(config: &Config, environment: &Environment) -> Result<Sight, Failure> {
+    Ok(Sight { token: token(None, environment)?, ..config.sight()? })
 }
 
 /// A story in play.
@@ -51,63 +82,90 @@ impl Hold {
     }
 }
 
-impl Outside {
-    pub async fn open(
-        options: &Options,
-        config: &Config,
-        environment: &Environment,
-        hold: Hold,
-    ) -> Result<Self, Failure> {
-        match options.story() {
-            Some(name) => Self::play(story(name)?, options, environment, config, hold),
-            None => Ok(Self { world: real(config, environment).await?, played: None }),
-        }
-    }
-
-    fn play(
-        story: Story,
-        options: &Options,
-        environment: &Environment,
-        config: &Config,
-        hold: Hold,
-    ) -> Result<Self, Failure> {
-        let folder = store(environment)?;
-        let lock = folder.lock(story, options.timeout.unwrap_or(hold.patience()))?;
-        let saved = folder.load(story)?;
-        let mine = match hold {
-            Hold::UntilKept => Ok(lock),
-            Hold::WhileRead => Err(saved.clone()),
-        };
-        let (world, handle) = world_for(story, saved, options.seed.unwrap_or(0), &config.name, &config.region);
-        Ok(Self { world, played: Some(Arc::new(Played { store: folder, handle, held: mine })) })
+impl Outside<Desk> {
+    pub fn desk(tree: clap::Command) -> Self {
+        let awaited = Waiting { what: "an answer at the terminal".into(), unanswered: false };
+        Self { place: Desk { tree }, clock: Clock::system(), awaited, warnings: Vec::new(), played: None }
     }
 }
 
 impl Outside<Street> {
     /// The way to any deployment: needs no configuration and no account.
     pub fn street(options: &Options, environment: &Environment) -> Result<Self, Failure> {
-        if let Some(name) = options.story() {
-            let config = Config::sandbox();
-            let Outside { world, played } =
-                Outside::play(story(name)?, options, environment, &config, Hold::UntilKept)?;
-            return Ok(Self { world: world.into(), played });
-        }
-        let given = options.flags.ca_file.as_ref().map(PathBuf::from);
-        let roots = match given.or_else(|| environment.path("MEETCTL_CA_FILE")) {
-            Some(path) => roots_in(&path)?,
-            None => Vec::new(),
+        let (place, played) = match options.story() {
+            Some(name) => {
+                let (world, played) = play(name, options, environment, &Config::sandbox(), Hold::UntilKept)?;
+                (world.into(), Some(Arc::new(played)))
+            }
+            None => (real_street(options, environment)?, None),
         };
-        let trust = Trust::browsers().and_private(roots);
-        Ok(Self {
-            world: Street { net: Box::new(Internet), clock: Clock::system(), trust, seed: seed() },
-            played: None,
-        })
+        let awaited = Waiting { what: "an answer of the deployment".into(), unanswered: true };
+        Ok(Self { clock: place.clock, place, awaited, warnings: Vec::new(), played })
     }
 }
 
-impl<W> Outside<W> {
+impl Outside<Platform> {
+    /// A platform as it is configured; one look at it may take as long as `look`.
+    pub async fn platform(
+        options: &Options,
+        environment: &Environment,
+        hold: Hold,
+        look: Duration,
+    ) -> Result<Self, Failure> {
+        let config = match options.story() {
+            Some(_) => Config::sandbox_with(&options.flags)?,
+            None => Config::load(&options.flags, environment)?,
+        };
+        let sight = sight(&config, environment)?;
+        // A second installation is refused, and changes nothing.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (world, played) = match options.story() {
+            Some(name) => {
+                let (world, played) = play(name, options, environment, &config, hold)?;
+                (world, Some(Arc::new(played)))
+            }
+            None => (real(&config, environment).await?, None),
+        };
+        let awaited = Waiting { what: "AWS, to say whose credentials these are".into(), unanswered: true };
+        let (clock, warnings) = (world.clock, config.warnings.clone());
+        let place = Platform { policy: config.policy(), world: World { look, ..world }, sight, config };
+        Ok(Self { place, clock, awaited, warnings, played })
+    }
+}
+
+/// Plays a story from where it was left.
+fn play(
+    name: &str,
+    options: &Options,
+    environment: &Environment,
+    config: &Config,
+    hold: Hold,
+) -> Result<(World, Played), Failure> {
+    let story = story(name)?;
+    let folder = store(environment)?;
+    let lock = folder.lock(story, options.timeout.unwrap_or(hold.patience()))?;
+    let saved = folder.load(story)?;
+    let kept = match hold {
+        Hold::UntilKept => Ok(lock),
+        Hold::WhileRead => Err(saved.clone()),
+    };
+    let (world, handle) = world_for(story, saved, options.seed.unwrap_or(0), &config.name, &config.region);
+    Ok((world, Played { store: folder, handle, held: kept }))
+}
+
+fn real_street(options: &Options, environment: &Environment) -> Result<Street, Failure> {
+    let given = options.flags.ca_file.as_ref().map(PathBuf::from);
+    let roots = match given.or_else(|| environment.path("MEETCTL_CA_FILE")) {
+        Some(path) => roots_in(&path)?,
+        None => Vec::new(),
+    };
+    let trust = Trust::browsers().and_private(roots);
+    Ok(Street { net: Box::new(Internet), clock: Clock::system(), trust, seed: seed() })
+}
+
+impl<P> Outside<P> {
     /// What keeps the story for the next command.
-    pub fn keeper(&self) -> impl Fn() -> Result<(), Failure> + use<W> {
+    pub fn keeper(&self) -> impl Fn() -> Result<(), Failure> + use<P> {
         let played = self.played.clone();
         move || match &played {
             Some(played) => Ok(played.keep()?),

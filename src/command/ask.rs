@@ -50,7 +50,7 @@ impl Named {
 
 /// What takes something away has to be told the account in which it may.
 pub(super) fn account(cx: &Context, deed: &str) -> Result<(), Failure> {
-    if cx.policy.account.is_some() {
+    if cx.at.policy.account.is_some() {
         return Ok(());
     }
     Err(Failure::new(Kind::Configuration, format!("`meetctl {deed}` has to be told the platform's account"))
@@ -61,10 +61,10 @@ pub(super) fn account(cx: &Context, deed: &str) -> Result<(), Failure> {
 
 /// Asks before something that costs money or takes something away. `deed` is an imperative, such as `power down`.
 pub(super) async fn agree(cx: &Context, deed: &str, question: &str) -> Result<(), Failure> {
-    if cx.yes {
+    if cx.options.yes {
         return Ok(());
     }
-    if !cx.interactive {
+    if !cx.options.may_ask() {
         return Err(nobody(deed).next(format!("say that you mean it: `meetctl {deed} --yes`")));
     }
     let answer = answer(cx, format!("{question} [y/N]")).await?;
@@ -73,7 +73,7 @@ pub(super) async fn agree(cx: &Context, deed: &str, question: &str) -> Result<()
 
 /// Asks to type the platform's name. `--yes` is not enough for what cannot be undone.
 pub(super) async fn type_name(cx: &Context, confirmed: Option<&str>, question: &str) -> Result<(), Failure> {
-    let name = cx.config.name.as_str();
+    let name = cx.at.config.name.as_str();
     match confirmed {
         Some(given) if given == name => return Ok(()),
         Some(given) => {
@@ -83,7 +83,7 @@ pub(super) async fn type_name(cx: &Context, confirmed: Option<&str>, question: &
         }
         None => {}
     }
-    if !cx.interactive {
+    if !cx.options.may_ask() {
         return Err(nobody("destroy").next(format!("say that you mean it: `meetctl destroy --confirm {name}`")));
     }
     let answer = answer(cx, format!("{question}\nType the platform's name, {name}, to go on:")).await?;

@@ -2,9 +2,10 @@
 
 use clap_complete::Shell;
 
-use super::Desk;
-use crate::error::Outcome;
-use crate::event::Answer;
+use super::{Context, Subcommand};
+use crate::answer::Answer;
+use crate::error::{Failure, Outcome};
+use crate::outside::Desk;
 
 /// Write completions for a shell to stdout
 ///
@@ -14,9 +15,14 @@ pub struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut desk.tree.clone(), "meetctl", &mut script);
-    desk.say.answer(Answer::Text { text: String::from_utf8_lossy(&script).into_owned() });
-    Outcome::Done
+impl Subcommand for Args {
+    const NAME: &'static str = "completions";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut desk.at.tree.clone(), "meetctl", &mut script);
+        desk.say.answer(Answer::Text { text: String::from_utf8_lossy(&script).into_owned() });
+        Ok(Outcome::Done)
+    }
 }

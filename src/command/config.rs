@@ -1,9 +1,10 @@
 //! `meetctl config`
 
-use super::Desk;
+use super::{Context, Subcommand};
+use crate::answer::Answer;
 use crate::config::Config;
 use crate::error::{Failure, Outcome};
-use crate::event::Answer;
+use crate::outside::Desk;
 
 /// Show the configuration as it is in force
 #[derive(clap::Args)]
@@ -32,13 +33,21 @@ struct Show {
     origin: bool,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
-    let Deed::Show(show) = &args.deed;
-    let config =
-        if desk.sandbox { Config::sandbox_with(&desk.flags)? } else { Config::load(&desk.flags, &desk.environment)? };
-    for warning in config.warnings {
-        desk.say.warn(warning);
+impl Subcommand for Args {
+    const NAME: &'static str = "config";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        let Deed::Show(show) = &self.deed;
+        let config = if desk.options.story().is_some() {
+            Config::sandbox_with(&desk.options.flags)?
+        } else {
+            Config::load(&desk.options.flags, &desk.environment)?
+        };
+        for warning in config.warnings {
+            desk.say.warn(warning);
+        }
+        desk.say.answer(Answer::Config { settings: config.settings, origins: show.origin });
+        Ok(Outcome::Done)
     }
-    desk.say.answer(Answer::Config { settings: config.settings, origins: show.origin });
-    Ok(Outcome::Done)
 }

@@ -1,11 +1,12 @@
 //! `cost`: what levels, months and meetings cost.
 
-use super::Desk;
+use super::{Context, Subcommand};
+use crate::answer::{Answer, Costs};
 use crate::domain::estimate::{Codec, Ingress, Meeting, Rest, Usage, View, levels, seed_table};
 use crate::domain::observed::Architecture;
 use crate::domain::price::RATES;
-use crate::error::Outcome;
-use crate::event::{Answer, Costs};
+use crate::error::{Failure, Outcome};
+use crate::outside::Desk;
 
 /// Estimate what levels, months and meetings cost
 ///
@@ -56,26 +57,31 @@ pub struct Args {
 /// What a session takes besides the meeting: starting, the people who come early, and noticing that all have left.
 const AROUND: f64 = 0.5;
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
-    let usage = Usage {
-        sessions: args.meetings,
-        session_hours: args.hours + AROUND,
-        meeting_hours: args.hours,
-        meeting: Some(Meeting { participants: args.participants, codec: args.codec, view: args.view }),
-        ingress: args.ingress,
-        rest: args.rest,
-        architecture: args.arch,
-        zones: args.zones,
-    };
-    desk.say.answer(Answer::Costs(Costs {
-        rates: RATES,
-        levels: levels(args.zones, args.arch).into(),
-        seed: seed_table(args.zones, args.arch).into(),
-        usage,
-        month: usage.month(),
-        not_counted: "recordings, logs, taxes, and what else the account uses of its free traffic",
-    }));
-    Outcome::Done
+impl Subcommand for Args {
+    const NAME: &'static str = "cost";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        let usage = Usage {
+            sessions: self.meetings,
+            session_hours: self.hours + AROUND,
+            meeting_hours: self.hours,
+            meeting: Some(Meeting { participants: self.participants, codec: self.codec, view: self.view }),
+            ingress: self.ingress,
+            rest: self.rest,
+            architecture: self.arch,
+            zones: self.zones,
+        };
+        desk.say.answer(Answer::Costs(Costs {
+            rates: RATES,
+            levels: levels(self.zones, self.arch).into(),
+            seed: seed_table(self.zones, self.arch).into(),
+            usage,
+            month: usage.month(),
+            not_counted: "recordings, logs, taxes, and what else the account uses of its free traffic",
+        }));
+        Ok(Outcome::Done)
+    }
 }
 
 fn hours(given: &str) -> Result<f64, String> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, ask};
+use super::{Context, Subcommand, ask};
+use crate::answer::{Answer, Settled};
 use crate::domain::changes::{Changes, Data, Deed, Wanted};
 use crate::domain::condition::spares_meetings;
 use crate::domain::cost::Cost;
@@ -14,7 +15,7 @@ use crate::domain::observed::{Architecture, Observed};
 use crate::domain::view::View;
 use crate::engine::{self, Job};
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::{Answer, Settled};
+use crate::outside::Platform;
 use crate::world::{Planned, TerraformError};
 
 /// Create or update the platform with Terraform
@@ -37,50 +38,60 @@ pub struct Args {
 
 /// A certificate is issued within minutes; a first deployment takes about five. When the name's zone has yet to be
 /// delegated, it may take longer, and the same command continues.
-pub(super) const LIMIT: Duration = Duration::from_mins(30);
+const LIMIT: Duration = Duration::from_mins(30);
 const GOAL: Goal = Goal::AtLeastStandby;
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let job = cx.job(LIMIT);
-    let seen = engine::survey(job, GOAL).await?;
-    if let Some(why) = seen.service.unreadable() {
-        return Err(Failure::new(why.because.into(), "whether there is a platform could not be read")
-            .because(why.to_string())
-            .next(crate::error::advice(why.because)));
+impl Subcommand for Args {
+    const NAME: &'static str = "deploy";
+    type Place = Platform;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(LIMIT)
     }
-    let planned = if let Some(planned) = planned(args, cx, job, &seen).await? {
-        planned
-    } else {
-        make_state_bucket(cx, job, &seen).await?;
-        planned_again(args, cx, job, &seen).await?
-    };
-    refuse_a_lost_state(&planned.changes, &seen)?;
-    spare_a_meeting(&planned.changes, &seen, cx)?;
-    let before = Cost::of(&seen).per_hour;
-    let standby = &levels(ZONES, Architecture::X86)[1];
-    let changed = !planned.changes.resources.is_empty();
-    if changed {
-        let question = format!(
-            "Apply exactly this plan ({})? At rest the platform costs {before} an hour now, and {} an hour then: {} a \
-             month, until it is powered down.",
-            planned.changes, standby.per_hour, standby.per_month
-        );
-        ask::agree(cx, "deploy", &question).await?;
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        cx.tell_account().await?;
+        let job = cx.job(LIMIT);
+        let seen = engine::survey(job, GOAL).await?;
+        if let Some(why) = seen.service.unreadable() {
+            return Err(Failure::new(why.because.into(), "whether there is a platform could not be read")
+                .because(why.to_string())
+                .next(crate::error::advice(why.because)));
+        }
+        let planned = if let Some(planned) = planned(self, cx, job, &seen).await? {
+            planned
+        } else {
+            make_state_bucket(cx, job, &seen).await?;
+            planned_again(self, cx, job, &seen).await?
+        };
+        refuse_a_lost_state(&planned.changes, &seen)?;
+        spare_a_meeting(&planned.changes, &seen, cx)?;
+        let before = Cost::of(&seen).per_hour;
+        let standby = &levels(ZONES, Architecture::X86)[1];
+        let changed = !planned.changes.resources.is_empty();
+        if changed {
+            let question = format!(
+                "Apply exactly this plan ({})? At rest the platform costs {before} an hour now, and {} an hour then: {} a \
+                 month, until it is powered down.",
+                planned.changes, standby.per_hour, standby.per_month
+            );
+            ask::agree(cx, "deploy", &question).await?;
+        }
+        engine::apply(job, planned, &seen).await?;
+        let outcome = engine::reach(job, GOAL).await?;
+        if !changed {
+            return Ok(outcome);
+        }
+        cx.say.answer(Answer::Settled(Settled {
+            level: Level::Standby,
+            before,
+            per_hour: standby.per_hour,
+            per_month: standby.per_month,
+            kept: Vec::new(),
+            back: "`meetctl up` starts it; `meetctl power-down` rests it at almost no cost".into(),
+        }));
+        Ok(Outcome::Done)
     }
-    engine::apply(job, planned, &seen).await?;
-    let outcome = engine::reach(job, GOAL).await?;
-    if !changed {
-        return Ok(outcome);
-    }
-    cx.say.answer(Answer::Settled(Settled {
-        level: Level::Standby,
-        before,
-        per_hour: standby.per_hour,
-        per_month: standby.per_month,
-        kept: Vec::new(),
-        back: "`meetctl up` starts it; `meetctl power-down` rests it at almost no cost".into(),
-    }));
-    Ok(Outcome::Done)
 }
 
 /// The load balancer's zones, unless the module's variables say otherwise.
@@ -102,7 +113,7 @@ async fn planned(args: &Args, cx: &Context, job: Job<'_>, seen: &Observed) -> Re
 }
 
 async fn kept_recordings(cx: &Context, job: Job<'_>) -> Result<Option<String>, Failure> {
-    Ok(engine::again(job, Instant::now() + job.timeout, || cx.world.cloud.kept()).await?.recordings)
+    Ok(engine::again(job, Instant::now() + job.timeout, || cx.at.world.cloud.kept()).await?.recordings)
 }
 
 fn nothing_to_adopt() -> String {
@@ -142,7 +153,7 @@ fn refuse_a_lost_state(changes: &Changes, seen: &Observed) -> Result<(), Failure
 fn spare_a_meeting(changes: &Changes, seen: &Observed, cx: &Context) -> Result<(), Failure> {
     let restarts = changes.resources.iter().any(|c| c.kind == "aws_ecs_service" || c.kind == "aws_ecs_task_definition");
     if restarts && seen.live_tasks().next().is_some() {
-        spares_meetings(&View::single(seen, &cx.policy))?;
+        spares_meetings(&View::single(seen, &cx.at.policy))?;
         cx.say.warn("the platform runs: this replaces its task, which takes some minutes");
     }
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, Subcommand};
 use crate::domain::goal::Goal;
 use crate::domain::plan::{Meetings, Policy};
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
+use crate::outside::Platform;
 
 /// Stop the platform, unless people are in a meeting
 ///
@@ -15,6 +16,7 @@ use crate::error::{Failure, Outcome};
 ///
 /// Example: `meetctl down --when-empty --timeout 2h`
 #[derive(Debug, clap::Args)]
+#[command(visible_aliases = ["scale-down", "stop"])]
 pub struct Args {
     /// Wait until nobody is in a meeting, then stop
     #[arg(long, conflicts_with = "cut_meetings")]
@@ -30,7 +32,7 @@ const LIMIT: Duration = Duration::from_mins(10);
 const LIMIT_WHEN_EMPTY: Duration = Duration::from_hours(6).saturating_add(LIMIT);
 
 impl Args {
-    pub(super) fn limit(&self) -> Duration {
+    fn longest(&self) -> Duration {
         if self.when_empty { LIMIT_WHEN_EMPTY } else { LIMIT }
     }
 
@@ -43,7 +45,17 @@ impl Args {
     }
 }
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let policy = Policy { meetings: args.meetings(), ..cx.policy.clone() };
-    engine::reach(Job { policy: &policy, ..cx.job(args.limit()) }, Goal::AtMostStandby).await
+impl Subcommand for Args {
+    const NAME: &'static str = "down";
+    type Place = Platform;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(self.longest())
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        cx.tell_account().await?;
+        let policy = Policy { meetings: self.meetings(), ..cx.at.policy.clone() };
+        engine::reach(Job { policy: &policy, ..cx.job(self.longest()) }, Goal::AtMostStandby).await
+    }
 }

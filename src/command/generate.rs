@@ -8,7 +8,8 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Desk;
+use super::{Context, Subcommand};
+use crate::answer::Answer;
 use crate::config::KEYS;
 use crate::domain::cause::{ROWS, Says};
 use crate::domain::condition::Condition;
@@ -18,11 +19,13 @@ use crate::domain::observed::Observed;
 use crate::domain::plan::Plan;
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::{Answer, Event, SCHEMA, Stamped};
+use crate::event::{Event, SCHEMA, Stamped};
+use crate::outside::Desk;
 use crate::world::terraform::{GENERAL, KNOWN};
 
 /// Write a reference page as Markdown to stdout
 #[derive(clap::Args)]
+#[command(hide = true)]
 pub struct Args {
     page: Page,
 }
@@ -38,17 +41,22 @@ enum Page {
     Causes,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Outcome {
-    let text = match args.page {
-        Page::Cli => cli(&desk.tree),
-        Page::Configuration => configuration(),
-        Page::ExitCodes => exit_codes(),
-        Page::Events => events(),
-        Page::Findings => findings(),
-        Page::Causes => causes(),
-    };
-    desk.say.answer(Answer::Text { text });
-    Outcome::Done
+impl Subcommand for Args {
+    const NAME: &'static str = "generate";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        let text = match self.page {
+            Page::Cli => cli(&desk.at.tree),
+            Page::Configuration => configuration(),
+            Page::ExitCodes => exit_codes(),
+            Page::Events => events(),
+            Page::Findings => findings(),
+            Page::Causes => causes(),
+        };
+        desk.say.answer(Answer::Text { text });
+        Ok(Outcome::Done)
+    }
 }
 
 fn cli(tree: &clap::Command) -> String {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Context, unanswered, unless_stopped};
+use super::context::unanswered;
+use super::{Context, Subcommand};
+use crate::answer::{Answer, Health, JudgedCondition};
 use crate::domain::condition::{Condition, Verdict};
 use crate::domain::goal::Goal;
 use crate::domain::observed::Observed;
@@ -10,7 +12,7 @@ use crate::domain::plan::exists;
 use crate::domain::view::View;
 use crate::engine::{Look, judge, observe, sign_in, unless_interrupted};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Health, JudgedCondition};
+use crate::outside::Platform;
 
 /// Judge every condition of `running` now, each with evidence and what to do
 ///
@@ -19,6 +21,7 @@ use crate::event::{Answer, Health, JudgedCondition};
 ///
 /// Example: `meetctl health --only dns,certificate`
 #[derive(Debug, clap::Args)]
+#[command(visible_alias = "check")]
 pub struct Args {
     /// Judge only these conditions, by name
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = named)]
@@ -33,7 +36,7 @@ pub struct Args {
     strict: bool,
 }
 
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(30);
 
 fn named(name: &str) -> Result<Condition, String> {
     let conditions = Goal::Running.conditions();
@@ -43,20 +46,31 @@ fn named(name: &str) -> Result<Condition, String> {
     })
 }
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let asked = args.conditions();
-    let started = tokio::time::Instant::now();
-    let mut seen = Observed::nothing(cx.world.clock.now());
-    seen.identity = unless_stopped(&cx.stop, sign_in(&cx.world, &cx.policy)).await?;
-    let look = if asked.iter().any(|c| !c.rule().first_look) { Look::at_all(&cx.policy) } else { Look::everything() };
-    let looking = observe(&cx.world, &cx.sight, &look, seen, &cx.stop);
-    let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
-    let view = View::single(&seen, &cx.policy);
-    exists(&view)?;
-    let judged: Vec<JudgedCondition> = asked.iter().map(|&condition| judge(condition, &view)).collect();
-    let outcome = args.outcome(&judged);
-    cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
-    Ok(outcome)
+impl Subcommand for Args {
+    const NAME: &'static str = "health";
+    type Place = Platform;
+    const ONLY_LOOKS: bool = true;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(LIMIT)
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        let asked = self.conditions();
+        let started = tokio::time::Instant::now();
+        let mut seen = Observed::nothing(cx.at.world.clock.now());
+        seen.identity = cx.unless_stopped(sign_in(&cx.at.world, &cx.at.policy)).await?;
+        let look =
+            if asked.iter().any(|c| !c.rule().first_look) { Look::at_all(&cx.at.policy) } else { Look::everything() };
+        let looking = observe(&cx.at.world, &cx.at.sight, &look, seen, &cx.stop);
+        let seen = unless_interrupted(&cx.stop, looking).await.ok_or_else(unanswered)?;
+        let view = View::single(&seen, &cx.at.policy);
+        exists(&view)?;
+        let judged: Vec<JudgedCondition> = asked.iter().map(|&condition| judge(condition, &view)).collect();
+        let outcome = self.outcome(&judged);
+        cx.say.answer(Answer::Health(Health { level: "running".into(), judged, took: started.elapsed() }));
+        Ok(outcome)
+    }
 }
 
 impl Args {

@@ -6,11 +6,12 @@ use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::Desk;
+use super::{Context, Subcommand};
 use crate::config::{AwsProfile, Environment};
 use crate::domain::name::{AccountId, Host, PlatformName, Region};
 use crate::error::{Failure, Kind, Outcome};
 use crate::files;
+use crate::outside::Desk;
 
 /// Write a commented `meetctl.toml` into this folder
 ///
@@ -35,20 +36,25 @@ struct Answers {
     profile: Option<String>,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
-    let named = desk.flags.config.clone().or_else(|| desk.environment.path("MEETCTL_CONFIG"));
-    let path = desk.environment.folder.join(named.unwrap_or_else(|| PathBuf::from("meetctl.toml")));
-    if path.exists() && !args.force {
-        return Err(exists(&path));
+impl Subcommand for Args {
+    const NAME: &'static str = "init";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        let named = desk.options.flags.config.clone().or_else(|| desk.environment.path("MEETCTL_CONFIG"));
+        let path = desk.environment.folder.join(named.unwrap_or_else(|| PathBuf::from("meetctl.toml")));
+        if path.exists() && !self.force {
+            return Err(exists(&path));
+        }
+        let answers = if desk.options.may_ask() {
+            gather(desk, Some(&mut Person { input: io::stdin().lock(), output: io::stderr().lock() }))
+        } else {
+            gather::<io::Empty, io::Sink>(desk, None)
+        }?;
+        save(&path, &answers.to_toml(), self.force)?;
+        desk.say.note(format!("wrote {}; now try `meetctl status`", path.display()));
+        Ok(Outcome::Done)
     }
-    let answers = if desk.interactive {
-        gather(desk, Some(&mut Person { input: io::stdin().lock(), output: io::stderr().lock() }))
-    } else {
-        gather::<io::Empty, io::Sink>(desk, None)
-    }?;
-    save(&path, &answers.to_toml(), args.force)?;
-    desk.say.note(format!("wrote {}; now try `meetctl status`", path.display()));
-    Ok(Outcome::Done)
 }
 
 fn exists(path: &Path) -> Failure {
@@ -110,8 +116,11 @@ impl<I: BufRead, O: Write> Person<I, O> {
     }
 }
 
-fn gather<I: BufRead, O: Write>(desk: &Desk, mut person: Option<&mut Person<I, O>>) -> Result<Answers, Failure> {
-    let (flags, environment) = (&desk.flags, &desk.environment);
+fn gather<I: BufRead, O: Write>(
+    desk: &Context<Desk>,
+    mut person: Option<&mut Person<I, O>>,
+) -> Result<Answers, Failure> {
+    let (flags, environment) = (&desk.options.flags, &desk.environment);
     let profile = flags.profile.clone().or_else(|| of(environment, &["MEETCTL_PROFILE", "AWS_PROFILE"]));
     let aws = AwsProfile::of(environment, profile.as_deref().unwrap_or("default"));
     let said = |flag: &Option<String>, variables: &[&str]| flag.clone().or_else(|| of(environment, variables));

@@ -70,7 +70,7 @@ impl Args {
 }
 
 fn lasting(given: &str) -> Result<Duration, String> {
-    let span = crate::cli::span(given)?;
+    let span = crate::config::span(given)?;
     if (SHORTEST..=LONGEST).contains(&span) { Ok(span) } else { Err("it must be between 2s and 30m".into()) }
 }
 

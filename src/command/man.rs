@@ -1,8 +1,9 @@
 //! `meetctl man`
 
-use super::Desk;
+use super::{Context, Subcommand};
+use crate::answer::Answer;
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::Answer;
+use crate::outside::Desk;
 
 /// Write the manual page to stdout
 ///
@@ -15,19 +16,24 @@ pub struct Args {
     command: Option<String>,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
-    let mut tree = desk.tree.clone();
-    tree.build();
-    let page = match &args.command {
-        None => tree,
-        Some(name) => tree.find_subcommand(name).cloned().ok_or_else(|| unknown(name))?,
-    };
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
-        .map_err(|e| Failure::new(Kind::Bug, "the manual page could not be written").because(e.to_string()))?;
-    desk.say.answer(Answer::Text { text: String::from_utf8_lossy(&text).into_owned() });
-    Ok(Outcome::Done)
+impl Subcommand for Args {
+    const NAME: &'static str = "man";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        let mut tree = desk.at.tree.clone();
+        tree.build();
+        let page = match &self.command {
+            None => tree,
+            Some(name) => tree.find_subcommand(name).cloned().ok_or_else(|| unknown(name))?,
+        };
+        let mut text = Vec::new();
+        clap_mangen::Man::new(page)
+            .render(&mut text)
+            .map_err(|e| Failure::new(Kind::Bug, "the manual page could not be written").because(e.to_string()))?;
+        desk.say.answer(Answer::Text { text: String::from_utf8_lossy(&text).into_owned() });
+        Ok(Outcome::Done)
+    }
 }
 
 fn unknown(name: &str) -> Failure {

@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{Visit, load, token};
+use super::{Context, Subcommand, load};
+use crate::answer::{Answer, Probe};
+use crate::config::token;
 use crate::domain::finding::{Code, Weight};
 use crate::domain::meeting::{Finding, Proof, Stage};
 use crate::domain::ramp::Step;
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::{Answer, Events, Probe};
+use crate::event::Events;
 use crate::probe::media::{Ask, climb, prove};
 use crate::probe::meeting::Policy;
 use crate::probe::site::{BadSite, Site};
 use crate::probe::wire::Wire;
+use crate::world::Street;
 
 /// Prove that a meeting works on any Jitsi deployment
 ///
@@ -64,21 +67,34 @@ const RAMP_LOSS: f64 = 2.0;
 /// How long a ramp may take.
 const RAMP_LIMIT: Duration = Duration::from_mins(10);
 
-pub async fn run(args: &Args, visit: &Visit) -> Result<Outcome, Failure> {
-    let site = Site::read(&args.url).map_err(no_site)?;
-    let ask = args.ask(site, visit)?;
-    visit.say.awaited().first_answer(ask.site.to_string());
-    let wire = Wire::from(&visit.street);
-    let proving: Pin<Box<dyn Future<Output = Proof> + Send>> = if args.ramp {
-        let tell = |step: &Step| {
-            visit.say.awaited().next(format!("what the bridge does with more than {} participants", step.participants));
-            visit.say.note(format!("{} participants: {}", step.participants, step.figures()));
+impl Subcommand for Args {
+    const NAME: &'static str = "probe";
+    type Place = Street;
+    const ONLY_LOOKS: bool = true;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(if self.ramp { RAMP_LIMIT } else { LIMIT + self.load.takes() })
+    }
+
+    async fn run(&self, visit: &Context<Street>) -> Result<Outcome, Failure> {
+        let site = Site::read(&self.url).map_err(no_site)?;
+        let ask = self.ask(site, visit)?;
+        visit.say.awaited().first_answer(ask.site.to_string());
+        let wire = Wire::from(&visit.at);
+        let proving: Pin<Box<dyn Future<Output = Proof> + Send>> = if self.ramp {
+            let tell = |step: &Step| {
+                visit
+                    .say
+                    .awaited()
+                    .next(format!("what the bridge does with more than {} participants", step.participants));
+                visit.say.note(format!("{} participants: {}", step.participants, step.figures()));
+            };
+            Box::pin(climb(&wire, &ask, &visit.stop, tell))
+        } else {
+            Box::pin(prove(&wire, &ask, &visit.stop, |stage| tell(&visit.say, stage, &ask)))
         };
-        Box::pin(climb(&wire, &ask, &visit.stop, tell))
-    } else {
-        Box::pin(prove(&wire, &ask, &visit.stop, |stage| tell(&visit.say, stage, &ask)))
-    };
-    conclude(proving.await, &ask.site, visit)
+        conclude(proving.await, &ask.site, visit)
+    }
 }
 
 fn no_site(why: BadSite) -> Failure {
@@ -91,7 +107,7 @@ fn no_site(why: BadSite) -> Failure {
     }
 }
 
-fn conclude(proof: Proof, site: &Site, visit: &Visit) -> Result<Outcome, Failure> {
+fn conclude(proof: Proof, site: &Site, visit: &Context<Street>) -> Result<Outcome, Failure> {
     if let Some(finding) = proof.finding.as_ref().filter(|finding| finding.code == Code::Interrupted) {
         if let Some(ramp) = &proof.ramp {
             // A ramp that was not played to its end has shown something all the same.
@@ -116,12 +132,8 @@ fn conclude(proof: Proof, site: &Site, visit: &Visit) -> Result<Outcome, Failure
 const LIMIT: Duration = Duration::from_mins(1);
 
 impl Args {
-    pub(super) fn limit(&self) -> Duration {
-        if self.ramp { RAMP_LIMIT } else { LIMIT + self.load.takes() }
-    }
-
-    fn ask(&self, site: Site, visit: &Visit) -> Result<Ask, Failure> {
-        let token = token::token(self.token_file.as_deref(), &visit.environment)?;
+    fn ask(&self, site: Site, visit: &Context<Street>) -> Result<Ask, Failure> {
+        let token = token(self.token_file.as_deref(), &visit.environment)?;
         let ask = Ask { token, candidates: self.candidates.clone(), ..Ask::new(site) };
         let mut ask = match self.load.load() {
             Some(load) => ask.under(&load),

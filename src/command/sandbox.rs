@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::Desk;
+use super::{Context, Subcommand};
+use crate::answer::{Answer, Story};
 use crate::error::{Failure, Outcome};
-use crate::event::{Answer, Story};
 use crate::outside;
+use crate::outside::Desk;
 use crate::world::sandbox;
 
 /// List the stories of the sandbox, or set one back to its beginning
@@ -21,15 +22,20 @@ pub struct Args {
     reset: Option<String>,
 }
 
-pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
-    match &args.reset {
-        None => desk.say.answer(Answer::Stories { stories: stories() }),
-        Some(story) => {
-            reset(story, desk)?;
-            desk.say.note(format!("the sandbox is at the beginning of the story `{story}`"));
+impl Subcommand for Args {
+    const NAME: &'static str = "sandbox";
+    type Place = Desk;
+
+    async fn run(&self, desk: &Context<Desk>) -> Result<Outcome, Failure> {
+        match &self.reset {
+            None => desk.say.answer(Answer::Stories { stories: stories() }),
+            Some(story) => {
+                reset(story, desk)?;
+                desk.say.note(format!("the sandbox is at the beginning of the story `{story}`"));
+            }
         }
+        Ok(Outcome::Done)
     }
-    Ok(Outcome::Done)
 }
 
 /// How long to wait for whoever plays the story.
@@ -39,10 +45,10 @@ fn stories() -> Vec<Story> {
     sandbox::Story::ALL.into_iter().map(|story| Story { name: story.name(), about: story.about() }).collect()
 }
 
-fn reset(name: &str, desk: &Desk) -> Result<(), Failure> {
+fn reset(name: &str, desk: &Context<Desk>) -> Result<(), Failure> {
     let story = outside::story(name)?;
     let kept = outside::store(&desk.environment)?;
     // Whoever plays it would keep it again afterwards.
-    let _held = kept.lock(story, desk.timeout.unwrap_or(PATIENCE))?;
+    let _held = kept.lock(story, desk.options.timeout.unwrap_or(PATIENCE))?;
     Ok(kept.forget(story)?)
 }

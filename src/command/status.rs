@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Context;
+use super::{Context, Subcommand};
+use crate::answer::Answer;
 use crate::domain::goal::Level;
 use crate::domain::observed::Observed;
 use crate::domain::standing::Standing;
@@ -12,7 +13,7 @@ use crate::domain::status::Status;
 use crate::domain::view::View;
 use crate::engine::{Look, observe, sign_in};
 use crate::error::{Failure, Outcome};
-use crate::event::Answer;
+use crate::outside::{Hold, Platform};
 
 /// Say where the platform stands, what it costs, and what could not be read
 ///
@@ -32,37 +33,49 @@ pub struct Args {
     watch: bool,
 
     /// How long to wait between two looks of --watch
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::cli::span)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::config::span)]
     every: Duration,
 }
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-impl Args {
+impl Subcommand for Args {
+    const NAME: &'static str = "status";
+    type Place = Platform;
+    const ONLY_LOOKS: bool = true;
+    const HOLD: Hold = Hold::WhileRead;
+
     /// Whoever watches ends it.
-    pub(super) fn limit(&self) -> Option<Duration> {
+    fn limit(&self) -> Option<Duration> {
         (!self.watch).then_some(LIMIT)
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        cx.unless_stopped(Box::pin(self.watched(cx))).await
     }
 }
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let mut seen = Observed::nothing(cx.world.clock.now());
-    seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    loop {
-        let status;
-        (seen, status) = look(cx, seen).await;
-        let outcome = judge(&status, args.expect);
-        if !args.watch || (args.expect.is_some() && outcome == Outcome::Done) {
-            return Ok(outcome);
+impl Args {
+    async fn watched(&self, cx: &Context) -> Result<Outcome, Failure> {
+        let mut seen = Observed::nothing(cx.at.world.clock.now());
+        seen.identity = sign_in(&cx.at.world, &cx.at.policy).await?;
+        loop {
+            let status;
+            (seen, status) = look(cx, seen).await;
+            let outcome = judge(&status, self.expect);
+            if !self.watch || (self.expect.is_some() && outcome == Outcome::Done) {
+                return Ok(outcome);
+            }
+            sleep(self.every).await;
         }
-        sleep(args.every).await;
     }
 }
 
 /// One look, told as an answer.
 async fn look(cx: &Context, last: Observed) -> (Observed, Status) {
-    let seen = observe(&cx.world, &cx.sight, &Look::with_billed(), last, &cx.stop).await;
-    let status = Status::of(&View::single(&seen, &cx.policy), cx.config.name.as_str(), &cx.sight.site.to_string());
+    let seen = observe(&cx.at.world, &cx.at.sight, &Look::with_billed(), last, &cx.stop).await;
+    let status =
+        Status::of(&View::single(&seen, &cx.at.policy), cx.at.config.name.as_str(), &cx.at.sight.site.to_string());
     cx.say.answer(Answer::Status(status.clone()));
     (seen, status)
 }

@@ -4,14 +4,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Context, load, token};
-use crate::config::Environment;
+use super::{Context, Subcommand, load};
+use crate::answer::Answer;
+use crate::config::{Environment, token};
 use crate::engine::{Job, Rehearsed, Script, rehearse};
 use crate::error::{Failure, Kind, Outcome};
-use crate::event::Answer;
 use crate::files::{self, Draft};
+use crate::outside::Platform;
 use crate::probe::Sight;
-use crate::render::report;
 
 /// Rehearse an evening: start, prove, stop, and leave the platform as it was found
 ///
@@ -49,7 +49,7 @@ const LIMIT: Duration = Duration::from_hours(1);
 const PUTTING_BACK: Duration = Duration::from_mins(15);
 
 impl Args {
-    pub(super) fn limit(&self) -> Duration {
+    fn longest(&self) -> Duration {
         LIMIT + self.load.load().map_or(Duration::ZERO, |load| load.lasting)
     }
 }
@@ -59,25 +59,35 @@ fn before_putting_back(limit: Duration) -> Duration {
     limit.saturating_sub(PUTTING_BACK.min(limit / 2))
 }
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    if let Some(path) = &args.report {
-        // Better now than after a quarter of an hour.
-        Draft::of(path).map_err(|error| unwritable(path, &error))?;
+impl Subcommand for Args {
+    const NAME: &'static str = "test-platform";
+    type Place = Platform;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(self.longest())
     }
-    let load = args.load.load();
-    let sight = match &args.token_file {
-        Some(path) => Sight { token: token(Some(path), &Environment::default())?, ..cx.sight.clone() },
-        None => cx.sight.clone(),
-    };
-    let script = Script { platform: cx.config.name.as_str(), load: load.as_ref(), keep_up: args.keep_up };
-    let job = cx.job(args.limit());
-    let timeout = before_putting_back(job.timeout);
-    let rehearsed = rehearse(Job { sight: &sight, timeout, ..job }, script).await?;
-    cx.say.answer(Answer::Rehearsal(rehearsed.rehearsal.clone()));
-    let written = args.report.as_deref().map_or(Ok(()), |path| {
-        files::replace(path, report::page(&rehearsed.rehearsal).as_bytes()).map_err(|error| unwritable(path, &error))
-    });
-    conclude(rehearsed, written, cx)
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        cx.tell_account().await?;
+        if let Some(path) = &self.report {
+            // Better now than after a quarter of an hour.
+            Draft::of(path).map_err(|error| unwritable(path, &error))?;
+        }
+        let load = self.load.load();
+        let sight = match &self.token_file {
+            Some(path) => Sight { token: token(Some(path), &Environment::default())?, ..cx.at.sight.clone() },
+            None => cx.at.sight.clone(),
+        };
+        let script = Script { platform: cx.at.config.name.as_str(), load: load.as_ref(), keep_up: self.keep_up };
+        let job = cx.job(self.longest());
+        let timeout = before_putting_back(job.timeout);
+        let rehearsed = rehearse(Job { sight: &sight, timeout, ..job }, script).await?;
+        cx.say.answer(Answer::Rehearsal(rehearsed.rehearsal.clone()));
+        let written = self.report.as_deref().map_or(Ok(()), |path| {
+            files::replace(path, (cx.page)(&rehearsed.rehearsal).as_bytes()).map_err(|error| unwritable(path, &error))
+        });
+        conclude(rehearsed, written, cx)
+    }
 }
 
 fn conclude(rehearsed: Rehearsed, written: Result<(), Failure>, cx: &Context) -> Result<Outcome, Failure> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, Subcommand};
 use crate::domain::goal::Goal;
 use crate::domain::plan::{Meetings, Policy};
 use crate::engine::{self, Job};
 use crate::error::{Failure, Outcome};
+use crate::outside::Platform;
 
 /// Start the platform and prove that it runs
 ///
@@ -18,6 +19,7 @@ use crate::error::{Failure, Outcome};
 ///
 /// Example: `meetctl up --timeout 10m`
 #[derive(Debug, clap::Args)]
+#[command(visible_aliases = ["scale-up", "start"])]
 pub struct Args {
     /// Replace a task that does not work although people are in a meeting, or may be
     #[arg(long)]
@@ -27,10 +29,20 @@ pub struct Args {
 /// A start takes three to six minutes; past this something is wrong.
 const LIMIT: Duration = Duration::from_mins(15);
 /// From powered-down, the load balancer comes first.
-pub(super) const LONGEST: Duration = Duration::from_mins(30);
+const LONGEST: Duration = Duration::from_mins(30);
 
-pub async fn run(args: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let meetings = if args.cut_meetings { Meetings::Cut } else { Meetings::Respect };
-    let policy = Policy { meetings, ..cx.policy.clone() };
-    engine::reach(Job { policy: &policy, ..cx.job(LIMIT) }, Goal::Running).await
+impl Subcommand for Args {
+    const NAME: &'static str = "up";
+    type Place = Platform;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(LONGEST)
+    }
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        cx.tell_account().await?;
+        let meetings = if self.cut_meetings { Meetings::Cut } else { Meetings::Respect };
+        let policy = Policy { meetings, ..cx.at.policy.clone() };
+        engine::reach(Job { policy: &policy, ..cx.job(LIMIT) }, Goal::Running).await
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, Subcommand};
+use crate::answer::{Answer, Why};
 use crate::domain::cause;
 use crate::domain::condition::Condition;
 use crate::domain::observed::{Observed, Reading};
@@ -10,7 +11,7 @@ use crate::domain::plan::exists;
 use crate::domain::view::View;
 use crate::engine::{Look, log_of, observe, sign_in};
 use crate::error::{Failure, Kind, Outcome, advice};
-use crate::event::{Answer, Why};
+use crate::outside::Platform;
 
 /// Name the root cause of the last failed start
 ///
@@ -22,22 +23,43 @@ use crate::event::{Answer, Why};
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(30);
 
-pub async fn run(_: &Args, cx: &Context) -> Result<Outcome, Failure> {
-    let mut seen = Observed::nothing(cx.world.clock.now());
-    seen.identity = sign_in(&cx.world, &cx.policy).await?;
-    let seen =
-        observe(&cx.world, &cx.sight, &Look::at([&Condition::Started, &Condition::PlatformThere]), seen, &cx.stop)
-            .await;
-    if let Some(unseen) = seen.service.unreadable().or(seen.tasks.unreadable()) {
-        return Err(Failure::new(Kind::Unseen, "the service and its tasks could not be read")
-            .because(unseen.why.clone())
-            .next(advice(unseen.because)));
+impl Subcommand for Args {
+    const NAME: &'static str = "why";
+    type Place = Platform;
+    const ONLY_LOOKS: bool = true;
+
+    fn limit(&self) -> Option<Duration> {
+        Some(LIMIT)
     }
-    exists(&View::single(&seen, &cx.policy))?;
-    cx.say.answer(Answer::Why(answer(cx, &seen).await));
-    Ok(Outcome::Done)
+
+    async fn run(&self, cx: &Context) -> Result<Outcome, Failure> {
+        cx.unless_stopped(Box::pin(self.explained(cx))).await
+    }
+}
+
+impl Args {
+    async fn explained(&self, cx: &Context) -> Result<Outcome, Failure> {
+        let mut seen = Observed::nothing(cx.at.world.clock.now());
+        seen.identity = sign_in(&cx.at.world, &cx.at.policy).await?;
+        let seen = observe(
+            &cx.at.world,
+            &cx.at.sight,
+            &Look::at([&Condition::Started, &Condition::PlatformThere]),
+            seen,
+            &cx.stop,
+        )
+        .await;
+        if let Some(unseen) = seen.service.unreadable().or(seen.tasks.unreadable()) {
+            return Err(Failure::new(Kind::Unseen, "the service and its tasks could not be read")
+                .because(unseen.why.clone())
+                .next(advice(unseen.because)));
+        }
+        exists(&View::single(&seen, &cx.at.policy))?;
+        cx.say.answer(Answer::Why(answer(cx, &seen).await));
+        Ok(Outcome::Done)
+    }
 }
 
 /// Without a failed start: what stood in the way of the one that runs well now, or that nothing is to be seen.
@@ -65,7 +87,7 @@ async fn answer(cx: &Context, seen: &Observed) -> Why {
     let Some((deployment, cause)) = found else {
         return Why { deployment: None, cause: None, log: None, note: Some(nothing_failed(seen)) };
     };
-    let (log, note) = match log_of(&cx.world, &cause).await {
+    let (log, note) = match log_of(&cx.at.world, &cause).await {
         Ok(log) => (log, None),
         Err(failure) => (None, Some(format!("the container's log could not be read: {}", failure.what))),
     };

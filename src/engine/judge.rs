@@ -1,9 +1,9 @@
 //! One condition as an answer: its verdict, what it was judged from, and what to do.
 
+use crate::answer::JudgedCondition;
 use crate::domain::condition::{Condition, Judged, Verdict};
 use crate::domain::view::View;
 use crate::error::advice;
-use crate::event::JudgedCondition;
 
 /// Judges one condition.
 pub fn judge(condition: Condition, view: &View<'_>) -> JudgedCondition {

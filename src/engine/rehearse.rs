@@ -9,6 +9,7 @@ use super::judge::judge;
 use super::observe::{Look, observe_well, sign_in};
 use super::reach::{Job, reach, unless_interrupted};
 use super::restore::{Home, restore};
+use crate::answer::{JudgedCondition, Part, Probe, Rehearsal};
 use crate::domain::cause::LogTail;
 use crate::domain::condition::{Condition, POWERED_DOWN, TASK_YOUNG, Verdict, counted, rooms_empty};
 use crate::domain::cost::Cost;
@@ -19,7 +20,7 @@ use crate::domain::rehearsal::{Grade, OF_AWS, Phase};
 use crate::domain::standing::Standing;
 use crate::domain::view::View;
 use crate::error::{Failure, Kind, Outcome, advice};
-use crate::event::{Event, JudgedCondition, Part, Probe, Rehearsal};
+use crate::event::Event;
 use crate::probe::Sight;
 use crate::probe::media::Load;
 

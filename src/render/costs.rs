@@ -3,10 +3,10 @@
 use super::shown::{Cell, Grid, Shown};
 use super::style::Page;
 use super::words::{self, count};
+use crate::answer::{Costs, Settled};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{Ingress, Rest};
 use crate::domain::text::list;
-use crate::event::{Costs, Settled};
 
 /// `$24.63`: a month's sum needs no more than cents.
 fn cents(money: Money) -> String {

@@ -4,12 +4,12 @@ use super::shown::{Cell, Grid, Shown};
 use super::style::{Page, Tone};
 use super::table::bounded;
 use super::words;
+use crate::answer::{Part, Probe, Rehearsal, Told};
 use crate::domain::ladder::{Climb, Climbed, Rung};
 use crate::domain::meeting::{Stage, Weight};
 use crate::domain::ramp::Ramp;
 use crate::domain::rehearsal::Grade;
 use crate::domain::text::{MOST, and_more};
-use crate::event::{Part, Probe, Rehearsal, Told};
 
 /// Whether a meeting works, level by level.
 pub(super) fn probe(of: &Probe, page: &Page) -> Shown {

@@ -24,9 +24,10 @@ pub use self::quiet::Quiet;
 pub use self::shown::Shown;
 pub use self::style::{Page, Style};
 pub use self::tty::{Screen, Tty};
+use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::error::{Failure, Kind};
-use crate::event::{Answer, Stamped};
+use crate::event::Stamped;
 
 /// One way for the events to look.
 pub trait Render {

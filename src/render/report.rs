@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::words;
+use crate::answer::{JudgedCondition, Part, Probe, Rehearsal, Told};
 use crate::domain::condition::Verdict;
 use crate::domain::ladder::Climb;
 use crate::domain::meeting::{Flow, Medium, Weight};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::text::{MOST, and_more, lines};
-use crate::event::{JudgedCondition, Part, Probe, Rehearsal, Told};
 
 const STYLE: &str = include_str!("report.css");
 /// More streams than this are summed up, worst first.

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::shown::{Cell, Grid, Shown};
 use super::style::{Page, Tone};
 use super::words;
+use crate::answer::{Answer, Health, JudgedCondition, Setting, Story, Why};
 use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
 use crate::domain::cost::Cost;
@@ -18,7 +19,6 @@ use crate::domain::standing::Standing;
 use crate::domain::status::{People, Status, Unread};
 use crate::domain::text::{MOST, and_more, list};
 use crate::error::Failure;
-use crate::event::{Answer, Health, JudgedCondition, Setting, Story, Why};
 
 /// An answer, ending with a newline.
 pub fn answer(answer: &Answer, now: Timestamp, page: &Page) -> Shown {

@@ -7,30 +7,24 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use meetctl::cli::Cli;
 use meetctl::clock::Clock;
-use meetctl::command::{Command, Desk};
+use meetctl::command::Command;
 use meetctl::config::{Config, ConfigError, Environment, Flags, parse_file};
 use meetctl::error::{Failure, Kind, Outcome};
 use meetctl::event::Events;
+use meetctl::outside::Desk;
+use meetctl::session::context;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// Runs `meetctl init` in the project's folder, with nobody to ask.
 fn init(house: &House, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Outcome, Failure> {
-    let cli = Cli::try_parse_from([&["meetctl", "init"], arguments].concat()).expect("right usage");
+    let cli = Cli::try_parse_from([&["meetctl", "--no-input", "init"], arguments].concat()).expect("right usage");
     let Command::AtDesk(command) = &cli.command else { panic!("init needs no platform") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _inside = runtime.enter();
     let (say, _said) = Events::new(Clock::system());
-    command.run(&Desk {
-        timeout: None,
-        say,
-        flags: cli.options.flags.clone(),
-        environment: house.environment(variables),
-        tree: Cli::command(),
-        sandbox: false,
-        seed: None,
-        interactive: false,
-    })
+    let desk = context(&cli.options, &house.environment(variables), Desk { tree: Cli::command() }, say);
+    runtime.block_on(command.run(&desk))
 }
 
 #[test]

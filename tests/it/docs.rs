@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser};
 use meetctl::cli::Cli;
-use meetctl::command::{Command, Context};
-use meetctl::config::Config;
+use meetctl::command::Command;
+use meetctl::config::{Config, Environment};
 use meetctl::event::Events;
+use meetctl::outside::Platform;
+use meetctl::session::context;
 use meetctl::world::aws::ACTIONS;
 use meetctl::world::sandbox::{self, Handle, Saved, Story, Tally};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::transcripts::{Bare, Desk, difference, overwrites, played};
 
@@ -125,24 +126,15 @@ const EXERCISED: &[(&str, &[(Story, &str)])] = &[
 
 /// Runs a command in the sandbox, and returns what it called and where the story was left.
 async fn exercise(story: Story, saved: Option<Saved>, line: &str) -> (Tally, Handle) {
-    let cli = Cli::try_parse_from(["meetctl", "--sandbox"].into_iter().chain(line.split(' '))).expect("right usage");
+    let cli = Cli::try_parse_from(["meetctl", "--sandbox", "--no-input"].into_iter().chain(line.split(' ')))
+        .expect("right usage");
     let Command::OnPlatform(command) = &cli.command else { panic!("{line} needs no platform") };
     let (world, handle) = sandbox::world(story, saved, 0);
     let (world, tally) = sandbox::tallied(world, None);
     let config = Config::sandbox();
     let (say, _said) = Events::new(world.clock);
-    let context = Context {
-        policy: config.policy(),
-        sight: config.sight().expect("the sandbox has a domain"),
-        stop: CancellationToken::new(),
-        interactive: false,
-        yes: cli.options.yes,
-        timeout: None,
-        wait: true,
-        world,
-        config,
-        say,
-    };
+    let platform = Platform::new(config, &Environment::default(), world).expect("the sandbox has a domain");
+    let context = context(&cli.options, &Environment::default(), platform, say);
     // How it ends is the transcripts' matter.
     let _ = command.run(&context).await;
     (tally, handle)

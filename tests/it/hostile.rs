@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use jiff::Timestamp;
+use meetctl::answer::{Answer, Costs, JudgedCondition, Part, Probe, Rehearsal, Setting, Settled, Told, Why};
 use meetctl::clock::Clock;
 use meetctl::domain::cause::{Cause, LogTail};
 use meetctl::domain::changes::{Change, Changes, Deed, Wanted};
@@ -29,9 +30,7 @@ use meetctl::domain::standing::Standing;
 use meetctl::domain::status::{People, Status, Stray, Unread};
 use meetctl::domain::text::is_active;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{
-    Answer, Costs, Event, JudgedCondition, Part, Probe, Rehearsal, Setting, Settled, Stamped, Told, Why,
-};
+use meetctl::event::{Event, Stamped};
 use meetctl::render::report::page as html;
 use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Screen, Style, Tty};
 use serde_json::Value;
@@ -251,7 +250,7 @@ fn answers() -> Vec<Answer> {
         next: list(),
         certain: true,
     };
-    let health = meetctl::event::Health { level: evil(), judged: judged(), took: Duration::from_secs(1) };
+    let health = meetctl::answer::Health { level: evil(), judged: judged(), took: Duration::from_secs(1) };
     all.extend([
         Answer::Health(health),
         Answer::Probe(probe()),

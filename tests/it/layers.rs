@@ -4,31 +4,48 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer with the layers that it may name.
+/// Each layer with the layers that it may name, those that know the least first.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
     ("files", &[]),
-    ("event", &["domain", "error", "clock"]),
-    ("error", &["domain", "event", "world"]),
-    ("limit", &["error", "event", "world"]),
-    ("signal", &["error", "event", "limit"]),
     ("world", &["domain", "clock", "files"]),
     ("probe", &["world", "domain", "clock"]),
-    ("engine", &["domain", "probe", "world", "event", "error", "clock"]),
-    ("config", &["domain", "error", "event", "files", "probe"]),
-    ("render", &["event", "error", "domain", "clock"]),
-    ("outside", &["cli", "config", "domain", "error", "files", "world", "clock"]),
+    ("error", &["domain", "world"]),
+    ("answer", &["domain"]),
+    ("event", &["answer", "domain", "error", "clock"]),
+    ("limit", &["error", "event", "world"]),
+    ("signal", &["error", "event", "limit"]),
+    ("engine", &["domain", "probe", "world", "answer", "event", "error", "clock"]),
+    ("config", &["answer", "domain", "error", "files", "probe"]),
+    ("options", &["config"]),
+    ("outside", &["options", "config", "domain", "error", "event", "files", "probe", "world", "clock"]),
     (
         "command",
+        &["options", "outside", "config", "domain", "engine", "answer", "error", "event", "files", "probe", "world"],
+    ),
+    ("cli", &["options", "command", "config", "error"]),
+    ("render", &["answer", "event", "error", "domain", "clock"]),
+    (
+        "session",
         &[
-            "cli", "outside", "config", "domain", "engine", "error", "event", "files", "probe", "render", "world",
-            "clock",
+            "options", "outside", "command", "config", "render", "limit", "signal", "domain", "error", "event",
+            "world", "clock",
         ],
     ),
-    ("cli", &["command", "config", "domain", "error", "render"]),
     ("fuzz", &["config", "domain", "probe", "world"]),
 ];
+
+/// So no circle of layers can be: each knows only those that stand above it in the list.
+#[test]
+fn whoever_is_known_stands_above() {
+    for (place, (layer, may_know)) in MAY_KNOW.iter().enumerate() {
+        for known in *may_know {
+            let above = MAY_KNOW[..place].iter().any(|(name, _)| name == known);
+            assert!(above, "{layer} may know {known}, which does not stand above it");
+        }
+    }
+}
 
 #[test]
 fn arrows_never_point_back() {

@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
+use meetctl::answer::{Answer, Probe, Rehearsal};
 use meetctl::cli::Cli;
-use meetctl::command::{Command, Context, Visit, token};
+use meetctl::command::{Command, Context};
 use meetctl::config::{Config, Environment};
 use meetctl::domain::rehearsal::Grade;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events, Probe, Rehearsal, Stamped};
+use meetctl::event::{Event, Events, Stamped};
 use meetctl::limit::Limit;
-use meetctl::probe::Sight;
+use meetctl::outside::Platform;
 use meetctl::render::{Out, Page, Plain, Render, Style};
-use meetctl::world::World;
+use meetctl::session::context;
 use meetctl::world::sandbox::jitsi::Jitsi;
 use meetctl::world::sandbox::{BALANCER, Handle, Meeting, Story, jitsi_of, world_with};
+use meetctl::world::{Street, World};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -124,32 +126,20 @@ struct Script<'a> {
 }
 
 async fn rehearse(stage: Stage, line: &str, script: Script<'_>) -> Ran {
-    let arguments = ["meetctl", "test-platform"].into_iter().chain(line.split_whitespace());
+    let arguments = ["meetctl", "--no-input", "test-platform"].into_iter().chain(line.split_whitespace());
     let cli = Cli::try_parse_from(arguments).expect("right usage");
     let Command::OnPlatform(command) = cli.command else { panic!("it is on the platform") };
-    let config = Config::sandbox();
     let Stage { world, handle, jitsi } = stage;
     let (say, mut said) = Events::new(world.clock);
     let stop = CancellationToken::new();
     let began = Instant::now();
-    let token = script.token.map(|token| environment(&[("MEETCTL_PROBE_TOKEN", token)]));
-    let token = token.and_then(|environment| meetctl::command::token(None, &environment).expect("a token"));
-    let cx = Context {
-        sight: Sight { token, ..config.sight().expect("a host") },
-        policy: config.policy(),
-        config,
-        say,
-        stop: stop.clone(),
-        interactive: false,
-        yes: false,
-        timeout: cli.options.timeout,
-        wait: true,
-        world,
-    };
+    let environment =
+        environment(&script.token.map(|token| ("MEETCTL_PROBE_TOKEN", token)).into_iter().collect::<Vec<_>>());
+    let platform = Platform::new(Config::sandbox(), &environment, world).expect("a platform");
+    let cx = Context { stop: stop.clone(), ..context(&cli.options, &environment, platform, say) };
     let run = async {
         let result = Box::pin(command.run(&cx)).await;
-        let Context { world, .. } = cx;
-        (result, world)
+        (result, cx.at.world)
     };
     let watch = async {
         let mut all = Vec::new();
@@ -190,7 +180,8 @@ async fn probe(stage: Stage, line: &str, variables: &[(&str, &str)], interrupt: 
     let (other, _) = world_with(handle.story(), Some(handle.saved()), SEED, None);
     let (say, mut said) = Events::new(world.clock);
     let stop = CancellationToken::new();
-    let visit = Visit { street: world.into(), environment: environment(variables), say, stop: stop.clone() };
+    let environment = environment(variables);
+    let visit = Context { stop: stop.clone(), ..context(&cli.options, &environment, Street::from(world), say) };
     let began = Instant::now();
     let press = async {
         sleep(interrupt.unwrap_or(Duration::MAX)).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use jiff::Timestamp;
+use meetctl::answer::{Answer, JudgedCondition, Story, Why};
 use meetctl::clock::Clock;
 use meetctl::domain::action::Action;
 use meetctl::domain::billed::Placement;
@@ -23,7 +24,7 @@ use meetctl::domain::plan::{Counted, Meetings, Plan, Policy, Step};
 use meetctl::domain::status::Status;
 use meetctl::domain::view::View;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events, JudgedCondition, Stamped, Story, Why};
+use meetctl::event::{Event, Events, Stamped};
 use meetctl::render::{Json, Out, Page, Plain, Quiet, Render, Screen, Style, Tty, narrate, table};
 
 /// 2026-11-20 19:00:00 UTC
@@ -369,7 +370,7 @@ fn standby() -> Status {
     status_of(&seen)
 }
 
-fn health() -> meetctl::event::Health {
+fn health() -> meetctl::answer::Health {
     let judged = |condition: Condition, verdict, evidence: &str, next: &[&str]| JudgedCondition {
         condition,
         sentence: condition.to_string(),
@@ -379,7 +380,7 @@ fn health() -> meetctl::event::Health {
         next: next.iter().map(|&n| n.to_owned()).collect(),
     };
     let unseen = Unreadable { because: Blindness::Unreachable, why: "192.0.2.53 did not answer".into() };
-    meetctl::event::Health {
+    meetctl::answer::Health {
         level: "running".into(),
         judged: vec![
             judged(Condition::SignedIn, Verdict::Holds, "account 111122223333, role organizer", &[]),

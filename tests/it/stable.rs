@@ -1,12 +1,15 @@
 //! What users rely on: the command line, exit codes, keys and events.
 
 use clap::{CommandFactory, Parser};
+use meetctl::answer::Answer;
 use meetctl::cli::Cli;
 use meetctl::clock::Clock;
-use meetctl::command::{Command, Desk};
+use meetctl::command::Command;
 use meetctl::config::Environment;
 use meetctl::error::{Failure, Kind, Outcome};
-use meetctl::event::{Answer, Event, Events};
+use meetctl::event::{Event, Events};
+use meetctl::outside::Desk;
+use meetctl::session::context;
 
 /// Runs a command that needs no platform, and returns the text of its answer.
 fn text(arguments: &[&str]) -> Result<String, Failure> {
@@ -15,17 +18,8 @@ fn text(arguments: &[&str]) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _inside = runtime.enter();
     let (say, mut said) = Events::new(Clock::system());
-    let desk = Desk {
-        timeout: None,
-        say,
-        flags: cli.options.flags.clone(),
-        environment: Environment::default(),
-        tree: Cli::command(),
-        sandbox: false,
-        seed: None,
-        interactive: false,
-    };
-    command.run(&desk)?;
+    let desk = context(&cli.options, &Environment::default(), Desk { tree: Cli::command() }, say);
+    runtime.block_on(command.run(&desk))?;
     match said.try_recv().expect("an answer").event {
         Event::Answer(answer) => match *answer {
             Answer::Text { text } => Ok(text),

@@ -87,7 +87,7 @@ async fn a_token_lets_in_and_is_never_shown() {
     assert_eq!(probe(Stage::of(Story::TokenRejected), &line, &[], None).await.code(), 0);
     let ran = probe(Stage::of(Story::TokenRejected), &format!("{URL} --token-file /nowhere"), &[], None).await;
     assert_eq!(ran.code(), 3);
-    assert!(token(Some(Path::new("/nowhere")), &environment(&[])).is_err());
+    assert!(meetctl::config::token(Some(Path::new("/nowhere")), &environment(&[])).is_err());
 }
 
 #[tokio::test(start_paused = true)]

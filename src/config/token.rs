@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use crate::config::Environment;
+use super::Environment;
 use crate::error::{Failure, Kind};
 use crate::files;
 use crate::probe::meeting::Token;
 
 /// Holds the token itself.
-pub(super) const VARIABLE: &str = "MEETCTL_PROBE_TOKEN";
+const VARIABLE: &str = "MEETCTL_PROBE_TOKEN";
 /// Names a file with the token.
-pub(super) const FILE_VARIABLE: &str = "MEETCTL_PROBE_TOKEN_FILE";
+const FILE_VARIABLE: &str = "MEETCTL_PROBE_TOKEN_FILE";
 /// Prosody's own limit for a stanza is about this.
 const LONGEST: usize = 16 * 1024;
 
