@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, desk: &Desk) -> Result<Outcome, Failure> {
 const PATIENCE: Duration = Duration::from_secs(15);
 
 fn stories() -> Vec<Story> {
-    sandbox::Story::ALL.into_iter().map(|story| Story { name: story.name(), about: story.about() }).collect()
+    sandbox::Story::all().map(|story| Story { name: story.name, about: story.about }).collect()
 }
 
 fn reset(name: &str, desk: &Desk) -> Result<(), Failure> {
