@@ -206,7 +206,7 @@ pub fn story(name: &str) -> Result<Story, Failure> {
     if name.is_empty() {
         return Ok(Story::default());
     }
-    Story::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+    Story::named(name).ok_or_else(|| {
         Failure::new(Kind::Usage, format!("the sandbox has no story {name:?}")).next("`meetctl sandbox` lists them")
     })
 }

@@ -42,7 +42,7 @@ impl Subcommand for Args {
 const PATIENCE: Duration = Duration::from_secs(15);
 
 fn stories() -> Vec<Story> {
-    sandbox::Story::ALL.into_iter().map(|story| Story { name: story.name(), about: story.about() }).collect()
+    sandbox::Story::all().map(|story| Story { name: story.name, about: story.about }).collect()
 }
 
 fn reset(name: &str, desk: &Context<Desk>) -> Result<(), Failure> {

@@ -63,7 +63,7 @@ fn show(what: &str, found: f64, limit: f64, unit: &str) {
 
 /// All looks are made at once: the whole takes as long as the slowest.
 async fn health() {
-    let (world, _) = sandbox::world(Story::Running, None, 7);
+    let (world, _) = sandbox::world(Story::named("running").expect("a story"), None, 7);
     let slowest = {
         let mut slowest = Duration::ZERO;
         for condition in Goal::Running.conditions() {

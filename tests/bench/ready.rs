@@ -95,7 +95,7 @@ pub(crate) fn run() {
 }
 
 async fn by_meetctl(seed: u64, policy: &Policy, sum: &mut Sum) {
-    let (world, handle) = sandbox::world(Story::SlowStart, None, seed);
+    let (world, handle) = sandbox::world(Story::named("slow-start").expect("a story"), None, seed);
     let (world, tally) = sandbox::tallied(world, None);
     let sight = Config::sandbox().sight().expect("the sandbox has a domain");
     let (say, _said) = Events::new(world.clock);
@@ -116,7 +116,7 @@ async fn by_meetctl(seed: u64, policy: &Policy, sum: &mut Sum) {
 
 /// `aws ecs wait services-stable`: one deployment, and as many tasks running as desired; 40 looks, 15 s apart.
 async fn by_counts(seed: u64, sum: &mut Sum) {
-    let (world, handle) = sandbox::world(Story::SlowStart, None, seed);
+    let (world, handle) = sandbox::world(Story::named("slow-start").expect("a story"), None, seed);
     let (world, tally) = sandbox::tallied(world, None);
     let began = world.clock.now();
     world.cloud.start().await.expect("a start is accepted");

@@ -20,6 +20,8 @@ use meetctl::world::sandbox::{self, Handle, Saved, Story, Tally};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::story;
+
 /// A platform that is ready soon, in 132 seconds: from each of them a run is played to its end.
 const SEED: u64 = 12;
 
@@ -162,7 +164,7 @@ fn every_second() -> impl Iterator<Item = Duration> {
 
 /// The platform at standby.
 fn standby() -> Played {
-    Played::of(Story::Standby)
+    Played::of(story("standby"))
 }
 
 /// The platform after `up`.
@@ -217,7 +219,7 @@ mod dropped {
         for (saved, to) in [
             (up().await, Goal::Running),
             (standby().handle.saved(), Goal::AtMostStandby),
-            (Played::of(Story::PoweredDown).handle.saved(), Goal::AtMostStandby),
+            (Played::of(story("powered-down")).handle.saved(), Goal::AtMostStandby),
         ] {
             let starts = saved.model.deployed - BEGINNING;
             let played = Played::on(saved, None);
@@ -279,7 +281,7 @@ mod one_call_fails {
     async fn of_down_during_a_meeting() {
         let setup = Setup::new();
         for n in 1.. {
-            let played = Played::on(Played::of(Story::Meeting).handle.saved(), Some(n));
+            let played = Played::on(Played::of(story("meeting")).handle.saved(), Some(n));
             let failure = setup.reach(&played.world, Goal::AtMostStandby).await.expect_err("people are in a meeting");
             assert_eq!(failure.kind, Kind::Refused, "call {n} fails: {failure:?}");
             assert_eq!(played.calls("cloud.stop") + played.calls("cloud.unprotect"), 0, "call {n} fails");
@@ -303,8 +305,8 @@ mod one_call_fails {
         for (saved, is) in [
             (running, "running"),
             (standby().handle.saved(), "standby"),
-            (Played::of(Story::PoweredDown).handle.saved(), "powered-down"),
-            (Played::of(Story::Fresh).handle.saved(), "no such platform"),
+            (Played::of(story("powered-down")).handle.saved(), "powered-down"),
+            (Played::of(story("fresh")).handle.saved(), "no such platform"),
         ] {
             for n in 1.. {
                 let played = Played::on(saved.clone(), Some(n));
@@ -337,12 +339,12 @@ mod never_too_early {
 
     #[tokio::test(start_paused = true)]
     async fn in_slow_starts() {
-        each(Story::SlowStart, 0..8).await;
+        each(story("slow-start"), 0..8).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn in_stale_reads() {
-        each(Story::StaleReads, 0..5).await;
+        each(story("stale-reads"), 0..5).await;
     }
 }
 
@@ -426,10 +428,10 @@ mod a_meeting_is_tried_again {
     #[tokio::test(start_paused = true)]
     async fn while_the_platform_is_young_and_until_two_say_the_same() {
         let setup = Setup::with_media();
-        let mut faulty = sandbox::jitsi_of(Story::Running, 0);
+        let mut faulty = sandbox::jitsi_of(story("running"), 0);
         faulty.faults = Faults { focus_down: true, ..Faults::default() };
         let jitsi = Jitsi::new(faulty);
-        let (world, _handle) = sandbox::world_with(Story::Running, None, 0, Some(Arc::new(jitsi.clone())));
+        let (world, _handle) = sandbox::world_with(story("running"), None, 0, Some(Arc::new(jitsi.clone())));
         let mut seen = setup.look(&world).await;
         let mut memory = Memory::NONE;
         let judge = |seen: &Observed, memory: &Memory| {
@@ -534,7 +536,7 @@ mod a_running_meeting {
 
     #[tokio::test(start_paused = true)]
     async fn is_left_alone() {
-        for story in [Story::Meeting, Story::OldRefusal] {
+        for story in [story("meeting"), story("old-refusal")] {
             let setup = Setup::with_media();
             let played = Played::of(story);
             let deployed = played.handle.saved().model.deployed;
@@ -554,7 +556,7 @@ mod not_too_early {
 
     #[tokio::test(start_paused = true)]
     async fn given_up() {
-        for story in [Story::CapacityReturns, Story::ThrottledLate] {
+        for story in [story("capacity-returns"), story("throttled-late")] {
             for seed in 0..6 {
                 let setup = Setup::with_media();
                 let played = Played::seeded(story, seed);
@@ -570,7 +572,7 @@ mod not_too_early {
     #[tokio::test(start_paused = true)]
     async fn nor_too_late() {
         let setup = Setup::new();
-        for (story, to) in [(Story::Throttled, Goal::Running), (Story::AwsUnreachable, Goal::AtMostStandby)] {
+        for (story, to) in [(story("throttled"), Goal::Running), (story("aws-unreachable"), Goal::AtMostStandby)] {
             let played = Played::of(story);
             let began = tokio::time::Instant::now();
             let failure = setup.reach(&played.world, to).await.expect_err("AWS does not answer");

@@ -18,3 +18,8 @@ mod sandbox;
 mod stable;
 mod terraform;
 mod transcripts;
+
+/// The sandbox's story of this name.
+fn story(name: &str) -> meetctl::world::sandbox::Story {
+    name.parse().unwrap_or_else(|error| panic!("{error}"))
+}

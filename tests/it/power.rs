@@ -219,6 +219,8 @@ mod converging {
     use tokio::time::{sleep, timeout};
     use tokio_util::sync::CancellationToken;
 
+    use crate::story;
+
     struct Desk {
         world: World,
         handle: sandbox::Handle,
@@ -313,11 +315,11 @@ mod converging {
     #[tokio::test(start_paused = true)]
     async fn from_many_seconds() {
         let ways = [
-            (Story::Standby, Goal::AtMostPoweredDown, 90, 3),
-            (Story::Running, Goal::AtMostPoweredDown, 150, 5),
-            (Story::LeftoverBalancerOurs, Goal::AtMostPoweredDown, 95, 3),
-            (Story::Standby, Goal::Destroyed, 110, 3),
-            (Story::PoweredDown, Goal::Running, 400, 40),
+            (story("standby"), Goal::AtMostPoweredDown, 90, 3),
+            (story("running"), Goal::AtMostPoweredDown, 150, 5),
+            (story("leftover-balancer-ours"), Goal::AtMostPoweredDown, 95, 3),
+            (story("standby"), Goal::Destroyed, 110, 3),
+            (story("powered-down"), Goal::Running, 400, 40),
         ];
         for (story, to, longest, every) in ways {
             for seconds in (0..longest).step_by(every) {
@@ -330,13 +332,13 @@ mod converging {
     /// Whichever call to the outside fails: a second run ends where it should.
     #[tokio::test(start_paused = true)]
     async fn whichever_call_fails() {
-        let Desk { world, handle, sight, policy, .. } = Desk::agreed(Story::LeftoverBalancerOurs).await;
+        let Desk { world, handle, sight, policy, .. } = Desk::agreed(story("leftover-balancer-ours")).await;
         let (world, tally) = sandbox::tallied(world, None);
         let (say, _) = Events::new(world.clock);
         let desk = Desk { world, handle, sight, policy, say };
         desk.reach(Goal::AtMostPoweredDown).await.expect("a run in which nothing fails");
         for nth in 1..=tally.total() {
-            let Desk { world, handle, sight, policy, .. } = Desk::agreed(Story::LeftoverBalancerOurs).await;
+            let Desk { world, handle, sight, policy, .. } = Desk::agreed(story("leftover-balancer-ours")).await;
             let (world, _) = sandbox::tallied(world, Some(nth));
             let (say, _) = Events::new(world.clock);
             let desk = Desk { world, handle, sight, policy, say };

@@ -17,6 +17,7 @@ use meetctl::world::{Cloud, CloudErrorKind, World};
 use tokio::time::sleep;
 
 use crate::contract;
+use crate::story;
 
 const SEED: u64 = 7;
 
@@ -49,7 +50,7 @@ mod contracts {
 
     #[tokio::test(start_paused = true)]
     async fn of_a_fresh_account() {
-        let (world, _) = open(Story::Fresh);
+        let (world, _) = open(story("fresh"));
         contract::absent_is_none(&*world.cloud).await;
         contract::absent_cannot_be_changed(&*world.cloud).await;
         contract::identity_has_an_account(&*world.cloud).await;
@@ -57,7 +58,7 @@ mod contracts {
 
     #[tokio::test(start_paused = true)]
     async fn of_a_platform() {
-        let (world, _) = open(Story::Standby);
+        let (world, _) = open(story("standby"));
         contract::identity_has_an_account(&*world.cloud).await;
         contract::groups_are_known(&*world.cloud).await;
         contract::start_is_read_back(&*world.cloud).await;
@@ -75,7 +76,7 @@ mod time {
 
     #[tokio::test(start_paused = true)]
     async fn a_start_goes_through_the_states_of_a_task() {
-        let (world, handle) = open(Story::Standby);
+        let (world, handle) = open(story("standby"));
         assert_eq!(world.clock.now().to_string(), "2026-11-20T18:50:00Z");
         let deployment = world.cloud.start().await.expect("accepted");
         let mut seen = Vec::new();
@@ -106,7 +107,7 @@ mod time {
 
     #[tokio::test(start_paused = true)]
     async fn targets_are_registered_before_they_are_healthy_and_drain_in_the_end() {
-        let (world, handle) = open(Story::Standby);
+        let (world, handle) = open(story("standby"));
         let service = world.cloud.service().await.expect("readable").expect("a service");
         let group = &service.target_groups[0].group;
         world.cloud.start().await.expect("accepted");
@@ -134,7 +135,7 @@ mod time {
 
     #[tokio::test(start_paused = true)]
     async fn a_forced_deployment_stops_the_old_task_first() {
-        let (world, handle) = open(Story::Running);
+        let (world, handle) = open(story("running"));
         let old = live(&*world.cloud).await[0].id.clone();
         let deployment = world.cloud.start().await.expect("accepted");
         for _ in 0..300 {
@@ -152,7 +153,7 @@ mod time {
     async fn looking_seldom_or_often_shows_the_same() {
         let mut shown = BTreeSet::new();
         for step in [1, 7, 300] {
-            let (world, handle) = open(Story::ImageGone);
+            let (world, handle) = open(story("image-gone"));
             world.cloud.start().await.expect("accepted");
             let began = world.clock.now();
             let mut at = 0;
@@ -172,7 +173,7 @@ mod time {
 
     #[tokio::test(start_paused = true)]
     async fn a_meeting_protects_its_task_until_it_ends() {
-        let (world, _) = open(Story::Meeting);
+        let (world, _) = open(story("meeting"));
         let count = world.cloud.occupancy(EPOCH - SignedDuration::from_secs(90)).await.expect("readable");
         let count = count.expect("a line");
         assert_eq!((count.conferences, count.participants), (2, 7));
@@ -187,7 +188,7 @@ mod time {
 
     #[tokio::test(start_paused = true)]
     async fn an_unprotected_task_stops_at_once() {
-        let (world, _) = open(Story::Meeting);
+        let (world, _) = open(story("meeting"));
         let task = live(&*world.cloud).await[0].id.clone();
         world.cloud.unprotect(&[task]).await.expect("accepted");
         world.cloud.stop().await.expect("accepted");
@@ -200,7 +201,7 @@ mod same_every_time {
     use super::*;
 
     async fn run(seed: u64) -> String {
-        let (world, handle) = sandbox::world(Story::SlowStart, None, seed);
+        let (world, handle) = sandbox::world(story("slow-start"), None, seed);
         world.cloud.start().await.expect("accepted");
         let mut shown = String::new();
         for _ in 0..60 {
@@ -245,13 +246,13 @@ mod stories {
     #[tokio::test(start_paused = true)]
     async fn failed_starts_are_recognised_by_their_words() {
         let expected = [
-            (Story::ImageGone, "the image ghcr.io/jitsi/jvb:stable-11146-2x does not exist", 60..=72),
-            (Story::SecretDenied, "the execution role may not read the task's secret", 40..=75),
-            (Story::OutOfMemory, "the container jvb ran out of memory", 100..=260),
-            (Story::CrashLoop, "the container prosody ended by itself (exit code 1)", 90..=240),
-            (Story::NoCapacity, "AWS has no Fargate capacity free in these zones", 95..=110),
-            (Story::VcpuQuota, "the account's quota of Fargate vCPUs is used up", 185..=195),
-            (Story::UnhealthyTarget, "the load balancer found the task unhealthy", 600..=900),
+            (story("image-gone"), "the image ghcr.io/jitsi/jvb:stable-11146-2x does not exist", 60..=72),
+            (story("secret-denied"), "the execution role may not read the task's secret", 40..=75),
+            (story("out-of-memory"), "the container jvb ran out of memory", 100..=260),
+            (story("crash-loop"), "the container prosody ended by itself (exit code 1)", 90..=240),
+            (story("no-capacity"), "AWS has no Fargate capacity free in these zones", 95..=110),
+            (story("vcpu-quota"), "the account's quota of Fargate vCPUs is used up", 185..=195),
+            (story("unhealthy-target"), "the load balancer found the task unhealthy", 600..=900),
         ];
         for (story, what, when) in expected {
             let (found, certain, seconds) = failure(story, 900).await;
@@ -263,7 +264,7 @@ mod stories {
     /// A refusal or two are no reason to give up; what has come settles them.
     #[tokio::test(start_paused = true)]
     async fn capacity_that_returns_is_waited_for() {
-        let (world, handle) = open(Story::CapacityReturns);
+        let (world, handle) = open(story("capacity-returns"));
         let deployment = world.cloud.start().await.expect("accepted");
         let mut attempts = 0;
         for _ in 0..400 {
@@ -283,7 +284,7 @@ mod stories {
 
     #[tokio::test(start_paused = true)]
     async fn ecs_gives_up_after_three_failures() {
-        let (world, _) = open(Story::ImageGone);
+        let (world, _) = open(story("image-gone"));
         world.cloud.start().await.expect("accepted");
         sleep(Duration::from_mins(10)).await;
         let service = world.cloud.service().await.expect("readable").expect("a service");
@@ -295,7 +296,7 @@ mod stories {
 
     #[tokio::test(start_paused = true)]
     async fn the_log_of_a_crash_says_why() {
-        let (world, _) = open(Story::CrashLoop);
+        let (world, _) = open(story("crash-loop"));
         world.cloud.start().await.expect("accepted");
         sleep(Duration::from_secs(100)).await;
         let task = world.cloud.tasks().await.expect("readable")[0].id.clone();
@@ -308,26 +309,26 @@ mod stories {
 
     #[tokio::test(start_paused = true)]
     async fn calls_are_refused_as_the_story_says() {
-        for story in [Story::TokenExpired, Story::AwsUnreachable, Story::Throttled, Story::Denied] {
+        for story in [story("token-expired"), story("aws-unreachable"), story("throttled"), story("denied")] {
             let (world, _) = open(story);
             let identity = world.cloud.identity().await.map_err(|e| e.kind);
             let service = world.cloud.service().await.map_err(|e| e.kind);
             let group = "arn:aws:elasticloadbalancing:us-west-2:111122223333:targetgroup/x/0".parse().expect("an ARN");
             let targets = world.cloud.targets(&group).await.map_err(|e| e.kind);
-            match story {
-                Story::TokenExpired => assert_eq!(identity.err(), Some(CloudErrorKind::SignIn)),
-                Story::AwsUnreachable => assert_eq!(identity.err(), Some(CloudErrorKind::Unreachable)),
-                Story::Throttled => assert_eq!(service.err(), Some(CloudErrorKind::Throttled)),
+            match story.name {
+                "token-expired" => assert_eq!(identity.err(), Some(CloudErrorKind::SignIn)),
+                "aws-unreachable" => assert_eq!(identity.err(), Some(CloudErrorKind::Unreachable)),
+                "throttled" => assert_eq!(service.err(), Some(CloudErrorKind::Throttled)),
                 _ => assert_eq!((service.is_ok(), targets.err()), (true, Some(CloudErrorKind::Denied))),
             }
         }
-        let (world, _) = open(Story::WrongAccount);
+        let (world, _) = open(story("wrong-account"));
         assert_eq!(world.cloud.identity().await.expect("signed in").account.as_str(), "444455556666");
     }
 
     #[tokio::test(start_paused = true)]
     async fn somebody_else_scales_down_meanwhile() {
-        let (world, _) = open(Story::TugOfWar);
+        let (world, _) = open(story("tug-of-war"));
         world.cloud.start().await.expect("accepted");
         sleep(Duration::from_secs(30)).await;
         assert_eq!(world.cloud.service().await.expect("readable").expect("a service").desired, 1);
@@ -338,7 +339,7 @@ mod stories {
 
     #[tokio::test(start_paused = true)]
     async fn stale_reads_end() {
-        let (world, _) = open(Story::StaleReads);
+        let (world, _) = open(story("stale-reads"));
         let deployment = world.cloud.start().await.expect("accepted");
         let service = world.cloud.service().await.expect("readable").expect("a service");
         assert_eq!(service.desired, 0, "what was before");
@@ -349,7 +350,7 @@ mod stories {
 
     #[tokio::test(start_paused = true)]
     async fn powered_down_has_nothing_with_an_hourly_price() {
-        let (world, _) = open(Story::PoweredDown);
+        let (world, _) = open(story("powered-down"));
         let service = world.cloud.service().await.expect("readable").expect("a service");
         assert_eq!((service.desired, service.target_groups.len()), (0, 0));
         assert_eq!(world.cloud.balancer().await, Ok(None));
@@ -360,7 +361,7 @@ mod stories {
 
     #[tokio::test(start_paused = true)]
     async fn the_count_of_people_may_be_old() {
-        for (story, age) in [(Story::Running, 0..=35), (Story::OccupancyStale, 360..=390)] {
+        for (story, age) in [(story("running"), 0..=35), (story("occupancy-stale"), 360..=390)] {
             let (world, _) = open(story);
             let line = world.cloud.occupancy(EPOCH - SignedDuration::from_hours(1)).await.expect("readable");
             let seconds = world.clock.now().duration_since(line.expect("a line").time).as_secs();
@@ -372,7 +373,7 @@ mod stories {
     async fn slow_starts_lie_for_a_while_and_are_ready_in_the_end() {
         let mut flapped = 0;
         for seed in 0..40 {
-            let (world, handle) = sandbox::world(Story::SlowStart, None, seed);
+            let (world, handle) = sandbox::world(story("slow-start"), None, seed);
             world.cloud.start().await.expect("accepted");
             let (mut was_healthy, mut took_back) = (false, false);
             for _ in 0..500 {
@@ -390,14 +391,14 @@ mod stories {
 
     #[test]
     fn every_story_has_a_name_and_a_line() {
-        let names: BTreeSet<&str> = Story::ALL.iter().map(|story| story.name()).collect();
-        assert_eq!(names.len(), Story::ALL.len());
-        for story in Story::ALL {
-            assert_eq!(story.name().parse(), Ok(story));
-            assert_eq!(serde_json::to_value(story).expect("a word"), story.name());
-            assert!(!story.about().is_empty());
+        let names: BTreeSet<&str> = Story::all().map(|story| story.name).collect();
+        assert_eq!(names.len(), Story::all().len());
+        for story in Story::all() {
+            assert_eq!(story.name.parse(), Ok(story));
+            assert_eq!(serde_json::to_value(story).expect("a word"), story.name);
+            assert!(!story.about.is_empty());
         }
         assert!("no-such-story".parse::<Story>().is_err());
-        assert_eq!(Story::default(), Story::Standby);
+        assert_eq!(Story::default(), story("standby"));
     }
 }

@@ -15,6 +15,8 @@ use meetctl::world::sandbox::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::story;
+
 /// A place to run the program in: a home and a sandbox of its own, and nothing of this machine's settings.
 pub(crate) struct Desk {
     folder: TempDir,
@@ -177,7 +179,7 @@ fn the_files_show_what_the_program_prints() {
 
 #[test]
 fn every_story_has_a_file() {
-    for story in Story::ALL {
+    for story in Story::all() {
         let file = folder().join(format!("story-{story}.md"));
         let text = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{} is missing", file.display()));
         assert!(text.starts_with(&format!("# The story `{story}`\n")), "{story}");
@@ -276,7 +278,7 @@ mod it_shows {
     /// What costs money or cannot be seen is never called free or off.
     #[test]
     fn what_cannot_be_seen_is_unknown_in_every_story() {
-        for story in [Story::TokenExpired, Story::Throttled, Story::AwsUnreachable] {
+        for story in [story("token-expired"), story("throttled"), story("aws-unreachable")] {
             for command in ["status", "up", "down"] {
                 let said = Desk::new().run(&format!("meetctl --sandbox={story} {command}"));
                 assert!([4, 7, 9].contains(&said.code), "{story} {command}: {}", said.code);
@@ -320,7 +322,7 @@ mod it_shows {
     fn two_commands_in_one_sandbox_exclude_each_other() {
         let desk = Desk::new();
         let store = Store::new(desk.folder.path().join("state"));
-        let held = store.lock(Story::Standby, Duration::ZERO).expect("nobody plays");
+        let held = store.lock(story("standby"), Duration::ZERO).expect("nobody plays");
         for command in ["up", "down", "status", "status --watch", "health", "probe https://meet.example.org"] {
             let said = desk.run(&format!("meetctl --sandbox --timeout 1s {command}"));
             assert_eq!(said.code, 6, "{command}: {}", said.text);

@@ -12,8 +12,8 @@ use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::model::{EPOCH, HOST};
-use super::stories::Story;
+use super::model::EPOCH;
+use super::stories::{Certified, Story};
 use crate::clock::Clock;
 use crate::world::Trust;
 
@@ -77,12 +77,7 @@ fn root() -> Result<CertificateParams, rcgen::Error> {
 }
 
 fn leaf(story: Story) -> Result<CertificateParams, rcgen::Error> {
-    let host = if story == Story::WrongName { "www.example.org" } else { HOST };
-    let (from, until) = match story {
-        Story::ExpiredCertificate => (-397, -2),
-        Story::CertificateExpiring => (-386, 9),
-        _ => (-40, 355),
-    };
+    let Certified { host, days: (from, until) } = story.certificate;
     let mut leaf = CertificateParams::new(vec![host.to_owned()])?;
     leaf.distinguished_name = name(host);
     let ((year, month, first), (last_year, last_month, last)) = (day(from), day(until));

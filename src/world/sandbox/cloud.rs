@@ -12,13 +12,12 @@ use super::chance::{between, rng};
 use super::estate::Bucket;
 use super::ground::Ground;
 use super::model::{ACCOUNT, Model, PLATFORM};
-use super::stories::Story;
+use super::stories::THROTTLED;
 use crate::domain::billed::Billed;
 use crate::domain::name::{DeploymentId, TargetGroupArn, TaskId};
 use crate::domain::observed::{Balancer, Identity, Mark, Occupancy, Record, Secret, Service, Target, Task};
 use crate::world::{Cloud, CloudError, CloudErrorKind, Kept};
 
-const OTHER_ACCOUNT: &str = "444455556666";
 /// How long a sign-in lasts.
 const SIGNED_IN: SignedDuration = SignedDuration::from_hours(8);
 /// How long the SDK tries before it says that it was asked to slow down.
@@ -69,8 +68,8 @@ impl SandboxCloud {
     /// How AWS refuses a call, when it does.
     fn refusal(&self, what: &str) -> Option<CloudError> {
         let slow = what.starts_with("ecs:") && self.ground.read(Model::is_throttled);
-        let story = if slow { Story::Throttled } else { self.ground.story };
-        story.refusal(what)
+        let story = self.ground.story.aws.as_ref();
+        if slow { Some(&THROTTLED) } else { story }?.of(what)
     }
 
     async fn read<T>(&self, what: &str, look: impl FnOnce(&Model, Timestamp) -> T + Send) -> Result<T, CloudError> {
@@ -93,7 +92,7 @@ impl SandboxCloud {
 #[async_trait]
 impl Cloud for SandboxCloud {
     async fn identity(&self) -> Result<Identity, CloudError> {
-        let account = if self.ground.story == Story::WrongAccount { OTHER_ACCOUNT } else { ACCOUNT };
+        let account = self.ground.story.account;
         let role = "AWSReservedSSO_JitsiOperator_0123456789abcdef";
         let identity = Identity {
             account: account.parse().expect("twelve digits"),
@@ -106,7 +105,7 @@ impl Cloud for SandboxCloud {
     async fn service(&self) -> Result<Option<Service>, CloudError> {
         let story = self.ground.story;
         self.read("ecs:DescribeServices", |model, now| {
-            model.service(if story == Story::StaleReads { model.stale_view(now) } else { now })
+            model.service(if story.stale_reads { model.stale_view(now) } else { now })
         })
         .await
     }

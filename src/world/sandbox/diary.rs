@@ -54,7 +54,7 @@ impl Model {
             if let Some(at) = self.given_up(id, now) {
                 lines.note(after(at, 1_000), &format!("(deployment {id}) deployment failed: tasks failed to start."));
             }
-            if let Some(refusals) = self.story.refusals().filter(|_| ask.desired > 0) {
+            if let Some(refusals) = self.story.refusals.as_ref().filter(|_| ask.desired > 0) {
                 for seconds in refusals.seconds_after {
                     let mut rng = rng(self.seed, &format!("ecs.placement.{id}.{seconds}"));
                     let at = after(ask.at, seconds * 1_000 + between(&mut rng, 0..=2_000));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::chance::hex;
 use super::model::Stack;
 use super::model::{ACCOUNT, Groups, Model, PLATFORM, REGION, StandingBalancer};
-use super::stories::Story;
+use super::stories::TerraformFault;
 use super::view::{ALLOCATION, at_home};
 use crate::domain::billed::{Billed, Kind, Placement, Witness};
 use crate::domain::changes::{Change, Changes, Deed, Recordings, Wanted};
@@ -99,7 +99,7 @@ impl Model {
             }
             Wanted::Removed { recordings } => self.all(recordings),
         };
-        if self.story == Story::PlanTouchesTooMuch && wanted == Wanted::PoweredDown {
+        if self.story.terraform == Some(TerraformFault::TouchesTooMuch) && wanted == Wanted::PoweredDown {
             resources.push(change(RECORDINGS, Deed::Replace));
             resources.push(change("aws_vpc.this", Deed::Update));
         }
@@ -216,7 +216,7 @@ impl Model {
         let strays = self.stack.estate.strays.iter();
         let strays = strays
             .map(|arn| listed(arn.clone(), Witness::Owner, Some(at_home())))
-            .map(|ours| if self.story == Story::LeftoverBalancer { of_another_team(ours) } else { ours });
+            .map(|ours| if self.story.anothers_strays { of_another_team(ours) } else { ours });
         own.chain(address).chain(strays).collect()
     }
 }

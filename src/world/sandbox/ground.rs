@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates;
 use super::cloud::SandboxCloud;
-use super::jitsi::{Jitsi, Setup};
+use super::jitsi::{Faults, Jitsi, Setup};
 use super::model::{EPOCH, Groups, Model, PLATFORM, REGION, Stack};
 use super::net::{BALANCER, SandboxNet};
 use super::servers::Meeting;
@@ -23,6 +23,8 @@ use crate::world::{LONGEST_LOOK, World};
 /// The platform and its time.
 pub(super) struct Ground {
     pub story: Story,
+    /// What is wrong with the story's Jitsi.
+    pub faults: Faults,
     pub clock: Clock,
     pub tls: Arc<ServerConfig>,
     pub meeting: Option<Arc<dyn Meeting>>,
@@ -125,11 +127,6 @@ impl Handle {
     pub fn people_join(&self, people: u32, minutes: i64) {
         self.ground.change(|model, now| model.people_join(people, minutes, now));
     }
-
-    /// What Terraform would change: load balancer, target groups, record.
-    pub fn restack<T>(&self, change: impl FnOnce(&mut super::model::Stack) -> T) -> T {
-        self.ground.change(|model, _| change(&mut model.stack))
-    }
 }
 
 /// The bridge's address inside of its network, and its port for media.
@@ -157,8 +154,7 @@ pub fn world_for(
 /// How the Jitsi of a story is set up.
 pub fn jitsi_of(story: Story, seed: u64) -> Setup {
     let bridge = (IpAddr::from(BRIDGE), MEDIA_PORT).into();
-    let setup = Setup { seed, ..Setup::new(bridge, (BALANCER[0], MEDIA_PORT).into()) };
-    setup.clone().story(story.name()).unwrap_or(setup)
+    Setup { seed, ..Setup::new(bridge, (BALANCER[0], MEDIA_PORT).into()) }.story(story)
 }
 
 /// The same with a meeting's emulator behind the web container and the bridge's port.
@@ -181,7 +177,8 @@ fn build(
     let clock = Clock::starting_at(now);
     let (trust, tls) = certificates::mint(story, clock).expect("fixed keys and names make a certificate");
     let elsewhere = other.map(|_| Mutex::new(Model { stack: Stack::default(), ..Model::deployed(story, seed) }));
-    let ground = Arc::new(Ground { story, clock, tls, meeting, model: Mutex::new(model), elsewhere });
+    let faults = jitsi_of(story, seed).faults;
+    let ground = Arc::new(Ground { story, faults, clock, tls, meeting, model: Mutex::new(model), elsewhere });
     let cloud = Box::new(SandboxCloud::new(Arc::clone(&ground), seed));
     let terraform = Box::new(SandboxTerraform::new(Arc::clone(&ground), other));
     let net = Box::new(SandboxNet::new(Arc::clone(&ground)));

@@ -171,9 +171,6 @@ impl Model {
         let deployment = self.new_deployment();
         self.ask(Ask { at, desired: 1, deployment: Some(deployment.clone()) });
         self.marks.push((after(at, 400), Mark { by: "ana@example.org".into(), at, deployment }));
-        if self.story == Story::OccupancyStale {
-            self.silent_since = Some(back(EPOCH, 6));
-        }
         self.settle(EPOCH);
     }
 
@@ -199,7 +196,7 @@ impl Model {
         self.settle(now);
         let deployment = self.new_deployment();
         self.ask(Ask { at: now, desired: 1, deployment: Some(deployment.clone()) });
-        if self.story == Story::TugOfWar {
+        if self.story.scaled_down {
             self.ask(Ask { at: after(now, 45_000), desired: 0, deployment: None });
         }
         deployment
@@ -260,7 +257,7 @@ impl Model {
 
     /// Whether ECS asks to slow down: in one story for a minute, soon after all of a start works.
     pub(super) fn is_throttled(&self, now: Timestamp) -> bool {
-        let Some(ready) = self.ready_at(now).filter(|_| self.story == Story::ThrottledLate) else { return false };
+        let Some(ready) = self.ready_at(now).filter(|_| self.story.throttled_late) else { return false };
         (after(ready, 4_000)..after(ready, 64_000)).contains(&now)
     }
 
@@ -332,7 +329,7 @@ impl Model {
         if self.given_up(&deployment, Timestamp::MAX).is_some() {
             return None;
         }
-        let placed = match self.story.refusals() {
+        let placed = match &self.story.refusals {
             Some(refusals) => after(ask.at, refusals.until? * 1_000),
             None => ask.at,
         };
@@ -397,6 +394,6 @@ impl Model {
     }
 }
 
-fn back(from: Timestamp, minutes: i64) -> Timestamp {
+pub(super) fn back(from: Timestamp, minutes: i64) -> Timestamp {
     from.saturating_sub(jiff::SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MIN)
 }

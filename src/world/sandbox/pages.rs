@@ -1,7 +1,7 @@
 //! What the sandbox's web container serves: the pages of docker-jitsi-meet, Prosody's two, and nginx's own.
 
+use super::jitsi::Faults;
 use super::model::HOST;
-use super::stories::Story;
 
 /// A page as nginx sends it.
 pub(super) struct Page {
@@ -57,16 +57,8 @@ pub(super) fn app() -> Page {
 }
 
 /// `/config.js` as the container writes it: Jitsi's defaults, then one assignment for each setting.
-pub(super) fn config(story: Story) -> Page {
-    let websocket = match story {
-        // PUBLIC_URL was not set.
-        Story::WebsocketElsewhere => "localhost:8443",
-        _ => HOST,
-    };
-    let websocket = match story {
-        Story::WebsocketOff => String::new(),
-        _ => format!("config.websocket = 'wss://{websocket}/' + subdir + 'xmpp-websocket';\n"),
-    };
+pub(super) fn config(faults: &Faults) -> Page {
+    let websocket = faults.websocket_line();
     Page::script(format!(
         "var subdomain = '<!--# echo var=\"subdomain\" default=\"\" -->';\n\
          if (subdomain.startsWith('<!--')) {{\n    subdomain = '';\n}}\n\

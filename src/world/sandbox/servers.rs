@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::ground::Ground;
 use super::pages::{self, Page};
-use super::stories::Story;
+use super::stories::WebServer;
 use crate::world::Datagrams;
 
 /// From the load balancer to the container and back, with what nginx does in between.
@@ -79,7 +79,7 @@ async fn answer(
         && wants_websocket(&request)
         && prosody
         && page(&request, &ground, true).status == StatusCode::OK
-        && passes_websockets(ground.story)
+        && ground.faults.passes_websockets()
     {
         return Ok(dated(upgrade(request, &ground, &hand_over), &ground));
     }
@@ -112,16 +112,16 @@ fn channel(request: &Request<Incoming>, ground: &Ground) -> Channel {
 
 /// The page of a path, as the story has it.
 fn page(request: &Request<Incoming>, ground: &Ground, prosody: bool) -> Page {
-    match ground.story {
-        Story::Https502 => return pages::nginx(502, "Bad Gateway"),
-        Story::NotJitsi => return pages::welcome_to_nginx(),
-        _ => {}
+    match ground.story.web {
+        WebServer::BadGateway => return pages::nginx(502, "Bad Gateway"),
+        WebServer::Unconfigured => return pages::welcome_to_nginx(),
+        WebServer::Jitsi => {}
     }
     match request.uri().path() {
-        "/config.js" => pages::config(ground.story),
+        "/config.js" => pages::config(&ground.faults),
         "/external_api.js" => pages::external_api(),
         // Without the proxying, nginx takes the path for a room's name.
-        "/xmpp-websocket" if !passes_websockets(ground.story) => pages::app(),
+        "/xmpp-websocket" if !ground.faults.passes_websockets() => pages::app(),
         "/xmpp-websocket" | "/http-bind" if !prosody => pages::nginx(502, "Bad Gateway"),
         "/xmpp-websocket" => pages::websocket(),
         "/http-bind" if request.method() == Method::GET => pages::bosh(),
@@ -130,10 +130,6 @@ fn page(request: &Request<Incoming>, ground: &Ground, prosody: bool) -> Page {
         path if path.trim_start_matches('/').contains(['/', '.']) => pages::nginx(404, "Not Found"),
         _ => pages::app(),
     }
-}
-
-fn passes_websockets(story: Story) -> bool {
-    !matches!(story, Story::WebsocketBlocked | Story::WebsocketOff)
 }
 
 fn wants_websocket(request: &Request<Incoming>) -> bool {

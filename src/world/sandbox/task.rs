@@ -132,7 +132,7 @@ const PULL_FAILS: RangeInclusive<u64> = 11_000..=12_000;
 impl Path {
     /// Draws the timeline of the `number`-th task.
     pub fn drawn(story: Story, seed: u64, number: u64) -> Self {
-        let pace = if story == Story::SlowStart { SLOW } else { USUAL };
+        let pace = if story.slow { SLOW } else { USUAL };
         let mut rng = rng(seed, &format!("ecs.task.{number}"));
         let pull = between(&mut rng, pace.pull);
         let activating = pull + between(&mut rng, pace.pulling);
@@ -147,7 +147,7 @@ impl Path {
             lives.insert(name.to_owned(), Life { serves, says });
         }
         for (name, serves) in [("jicofo", jicofo), ("jvb", jvb)] {
-            let says = if story == Story::SlowStart {
+            let says = if story.slow {
                 too_soon(&mut rng, running, serves)
             } else {
                 vec![(serves + between(&mut rng, 500..=9_500), Health::Healthy)]
@@ -158,7 +158,7 @@ impl Path {
             let registered = activating + between(&mut rng, pace.reached.clone());
             (name.to_owned(), registered.max(serves + between(&mut rng, 10_000..=20_000)))
         });
-        let fate = story.fault().map(|fault| {
+        let fate = story.task.map(|fault| {
             let at = match fault {
                 Fault::ImageGone => pull + between(&mut rng, PULL_FAILS),
                 Fault::SecretDenied => pull + between(&mut rng, 4_000..=7_000),

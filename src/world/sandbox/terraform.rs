@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::estate::Bucket;
 use super::ground::Ground;
 use super::model::{PLATFORM, REGION};
-use super::stories::Story;
+use super::stories::TerraformFault;
 use crate::domain::changes::{Change, Deed, Wanted};
 use crate::domain::name::PlatformName;
 use crate::domain::said::Said;
@@ -33,9 +33,9 @@ impl SandboxTerraform {
 
     /// What every call begins with: the program, its version, and its state.
     async fn begin(&self, errand: &Errand<'_>, wanted: Option<Wanted>) -> Result<(), TerraformError> {
-        match self.ground.story {
-            Story::TerraformMissing => return Err(TerraformError::Missing),
-            Story::TerraformOld => {
+        match self.ground.story.terraform {
+            Some(TerraformFault::Missing) => return Err(TerraformError::Missing),
+            Some(TerraformFault::TooOld) => {
                 return Err(TerraformError::TooOld {
                     program: "Terraform".into(),
                     found: "1.5".into(),
@@ -63,12 +63,12 @@ impl SandboxTerraform {
     /// What the story has against a change.
     fn objection(&self, change: &Change) -> Option<TerraformError> {
         let making_balancer = change.kind == "aws_lb" && change.deed == Deed::Create;
-        match self.ground.story {
-            Story::BalancersNotAllowed if making_balancer => Some(TerraformError::of(
+        match self.ground.story.terraform {
+            Some(TerraformFault::BalancersRefused) if making_balancer => Some(TerraformError::of(
                 "OperationNotPermitted: This AWS account currently does not support creating load balancers. \
                  For more information, please contact AWS Support.",
             )),
-            Story::ApplyFailsHalfway if change.address == "aws_lb_listener.https[0]" => {
+            Some(TerraformFault::BreaksOff) if change.address == "aws_lb_listener.https[0]" => {
                 let first = self.ground.change(|model, _| {
                     model.stack.estate.broken_off += 1;
                     model.stack.estate.broken_off == 1
@@ -92,7 +92,7 @@ impl Terraform for SandboxTerraform {
 
     async fn plan(&self, wanted: Wanted, errand: Errand<'_>) -> Result<Planned, TerraformError> {
         self.begin(&errand, Some(wanted)).await?;
-        if self.ground.story == Story::StateLocked {
+        if self.ground.story.terraform == Some(TerraformFault::Locked) {
             sleep(Duration::from_secs(20)).await;
             return Err(TerraformError::Locked {
                 lock: Lock {

@@ -268,7 +268,7 @@ async fn the_stories_of_these_manners() {
         ("udp-cut-midway", 20, "media-stopped"),
         ("udp-cut-midway", 3, "none"),
     ] {
-        let setup: Setup = setup().story(story).expect("a story");
+        let setup: Setup = setup().story(crate::story(story));
         let (proof, _) = Box::pin(prove_in_memory(setup, &lasting(seconds))).await;
         assert_eq!(code(&proof), wanted, "{story}: {:?}", proof.finding);
     }

@@ -2,9 +2,11 @@
 
 use super::*;
 
+use crate::story;
+
 #[tokio::test(start_paused = true)]
 async fn ten_phases_are_good() {
-    let ran = rehearse(Stage::of(Story::Standby), "", Script::default()).await;
+    let ran = rehearse(Stage::of(story("standby")), "", Script::default()).await;
     assert_eq!((ran.code(), ran.grades().as_str()), (0, "gggggggggg"), "{}", plain(&ran.said));
     assert_eq!((ran.rehearsal().found, ran.rehearsal().left), ("standby", "standby"));
     ran.is_at_rest().await;
@@ -13,7 +15,7 @@ async fn ten_phases_are_good() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_powered_down_is_powered_down_again() {
-    let ran = rehearse(Stage::of(Story::PoweredDown), "", Script::default()).await;
+    let ran = rehearse(Stage::of(story("powered-down")), "", Script::default()).await;
     assert_eq!((ran.code(), ran.grades().as_str()), (0, "gggggggggg"), "{}", plain(&ran.said));
     assert_eq!(ran.world.cloud.balancer().await.expect("readable"), None);
     ran.is_at_rest().await;
@@ -21,7 +23,7 @@ async fn what_was_powered_down_is_powered_down_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_running_stays_running() {
-    let stage = Stage::of(Story::Running);
+    let stage = Stage::of(story("running"));
     let before = stage.world.cloud.service().await.expect("readable").expect("a service");
     let ran = rehearse(stage, "", Script::default()).await;
     assert_eq!((ran.code(), ran.grades().as_str()), (0, "ggggggggsg"), "{}", plain(&ran.said));
@@ -33,29 +35,29 @@ async fn what_was_running_stays_running() {
 #[tokio::test(start_paused = true)]
 async fn each_story_is_found_out_and_left_as_it_was() {
     for (story, code, grades, left) in [
-        (Story::SlowStart, 0, "gggggggggg", "standby"),
-        (Story::StaleReads, 0, "gggggggggg", "standby"),
-        (Story::CertificateExpiring, 0, "", "running"),
-        (Story::OldRelease, 0, "ggggggggsg", "running"),
-        (Story::Jittery, 0, "ggggggggsg", "running"),
-        (Story::ImageGone, 8, "ggbbsssbgg", "standby"),
-        (Story::OutOfMemory, 8, "ggbbsssbgg", "standby"),
-        (Story::SecretDenied, 8, "ggbbsssbgg", "standby"),
-        (Story::CrashLoop, 8, "ggbbsssbgg", "standby"),
-        (Story::NoCapacity, 8, "ggbbsssbgg", "standby"),
-        (Story::VcpuQuota, 8, "ggbbsssbgg", "standby"),
-        (Story::TugOfWar, 8, "ggbbsssbgg", "standby"),
-        (Story::UnhealthyTarget, 8, "", "standby"),
-        (Story::ExpiredCertificate, 8, "", "degraded"),
-        (Story::Https502, 8, "", ""),
-        (Story::UdpBlocked, 8, "ggbbsssgsg", "running"),
-        (Story::NoFocus, 8, "ggbbsssgsg", "running"),
-        (Story::NoBridge, 8, "ggbbsssgsg", "running"),
-        (Story::DtlsFails, 8, "ggbbsssgsg", "running"),
-        (Story::PrivateAddressOnly, 8, "ggbbsssgsg", "running"),
-        (Story::LobbyForced, 9, "gguusssgsg", "running"),
-        (Story::AuthRequired, 9, "gguusssgsg", "running"),
-        (Story::Denied, 9, "", "unknown"),
+        (story("slow-start"), 0, "gggggggggg", "standby"),
+        (story("stale-reads"), 0, "gggggggggg", "standby"),
+        (story("certificate-expiring"), 0, "", "running"),
+        (story("old-release"), 0, "ggggggggsg", "running"),
+        (story("jittery"), 0, "ggggggggsg", "running"),
+        (story("image-gone"), 8, "ggbbsssbgg", "standby"),
+        (story("out-of-memory"), 8, "ggbbsssbgg", "standby"),
+        (story("secret-denied"), 8, "ggbbsssbgg", "standby"),
+        (story("crash-loop"), 8, "ggbbsssbgg", "standby"),
+        (story("no-capacity"), 8, "ggbbsssbgg", "standby"),
+        (story("vcpu-quota"), 8, "ggbbsssbgg", "standby"),
+        (story("tug-of-war"), 8, "ggbbsssbgg", "standby"),
+        (story("unhealthy-target"), 8, "", "standby"),
+        (story("expired-certificate"), 8, "", "degraded"),
+        (story("https-502"), 8, "", ""),
+        (story("udp-blocked"), 8, "ggbbsssgsg", "running"),
+        (story("no-focus"), 8, "ggbbsssgsg", "running"),
+        (story("no-bridge"), 8, "ggbbsssgsg", "running"),
+        (story("dtls-fails"), 8, "ggbbsssgsg", "running"),
+        (story("private-address-only"), 8, "ggbbsssgsg", "running"),
+        (story("lobby-forced"), 9, "gguusssgsg", "running"),
+        (story("auth-required"), 9, "gguusssgsg", "running"),
+        (story("denied"), 9, "", "unknown"),
     ] {
         let ran = rehearse(Stage::of(story), "", Script::default()).await;
         let shown = plain(&ran.said);
@@ -73,10 +75,10 @@ async fn each_story_is_found_out_and_left_as_it_was() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_touched_is_refused_before_anything_is_done() {
     for (story, kind) in [
-        (Story::Meeting, Kind::Refused),
-        (Story::OccupancyStale, Kind::Refused),
-        (Story::TokenExpired, Kind::NoAccess),
-        (Story::WrongAccount, Kind::NoAccess),
+        (story("meeting"), Kind::Refused),
+        (story("occupancy-stale"), Kind::Refused),
+        (story("token-expired"), Kind::NoAccess),
+        (story("wrong-account"), Kind::NoAccess),
     ] {
         let stage = Stage::of(story);
         let before = stage.handle.saved().model;
@@ -86,7 +88,7 @@ async fn what_cannot_be_touched_is_refused_before_anything_is_done() {
         assert!(!failure.next.is_empty(), "{story}");
         assert_eq!(ran.handle.saved().model.asks, before.asks, "{story}");
     }
-    let stage = Stage::of(Story::Standby);
+    let stage = Stage::of(story("standby"));
     stage.world.cloud.start().await.expect("accepted");
     sleep(Duration::from_secs(20)).await;
     let ran = rehearse(stage, "", Script::default()).await;
@@ -101,7 +103,7 @@ async fn people_who_join_meanwhile_are_not_thrown_out() {
         let join = |handle: &Handle| handle.people_join(3, 30);
         let script = Script { meanwhile: Some((5, &join)), interrupt, ..Script::default() };
         // The load gives the sidecar time to write its next line.
-        let ran = rehearse(Stage::of(Story::Standby), "--participants 2 --for 40s", script).await;
+        let ran = rehearse(Stage::of(story("standby")), "--participants 2 --for 40s", script).await;
         let failure = ran.result.as_ref().expect_err("it was left running");
         assert_eq!(failure.kind, Kind::Refused, "{failure:?}");
         assert!(failure.next.iter().any(|n| n.contains("down --when-empty")), "{failure:?}");
@@ -115,28 +117,28 @@ async fn people_who_join_meanwhile_are_not_thrown_out() {
 
 #[tokio::test(start_paused = true)]
 async fn keep_up_leaves_what_is_good_and_nothing_else() {
-    let ran = rehearse(Stage::of(Story::Standby), "--keep-up", Script::default()).await;
+    let ran = rehearse(Stage::of(story("standby")), "--keep-up", Script::default()).await;
     assert_eq!((ran.code(), ran.grades().as_str(), ran.rehearsal().left), (0, "ggggggggsg", "running"));
     assert!(ran.rehearsal().restored);
-    let ran = rehearse(Stage::of(Story::CrashLoop), "--keep-up", Script::default()).await;
+    let ran = rehearse(Stage::of(story("crash-loop")), "--keep-up", Script::default()).await;
     assert_eq!((ran.code(), ran.rehearsal().left), (8, "standby"));
     ran.is_at_rest().await;
     let script = Script { interrupt: Some((7, Duration::from_secs(1))), ..Script::default() };
-    let ran = rehearse(Stage::of(Story::Standby), "--keep-up", script).await;
+    let ran = rehearse(Stage::of(story("standby")), "--keep-up", script).await;
     assert_eq!((ran.code(), ran.rehearsal().left), (130, "standby"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_load_decides_about_its_own_losses() {
     let load = "--participants 6 --room-size 3 --for 4s";
-    let ran = rehearse(Stage::of(Story::Running), &format!("{load} --max-loss 0%"), Script::default()).await;
+    let ran = rehearse(Stage::of(story("running")), &format!("{load} --max-loss 0%"), Script::default()).await;
     assert_eq!(ran.code(), 0, "{}", plain(&ran.said));
     let meeting = &ran.rehearsal().phases[6];
     let flows = meeting.probe.as_ref().map(|probe| probe.proof.flows.len());
     assert_eq!(flows, Some(12), "everybody hears the two others");
     assert!((4..14).contains(&meeting.took.as_secs()), "{:?}", meeting.took);
     for (limit, code) in [("2%", 8), ("40%", 0)] {
-        let ran = rehearse(Stage::of(Story::Lossy), &format!("{load} --max-loss {limit}"), Script::default()).await;
+        let ran = rehearse(Stage::of(story("lossy")), &format!("{load} --max-loss {limit}"), Script::default()).await;
         assert_eq!(ran.code(), code, "{limit}: {}", plain(&ran.said));
     }
 }

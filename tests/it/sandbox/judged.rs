@@ -11,10 +11,12 @@ use meetctl::domain::plan::{Counted, Meetings, Policy};
 use meetctl::domain::standing::Standing;
 use meetctl::domain::view::View;
 use meetctl::world::World;
-use meetctl::world::sandbox::{self, Story};
+use meetctl::world::sandbox;
 use tokio::time::sleep;
 
 use super::open;
+
+use crate::story;
 
 /// What the account alone can show.
 const OF_THE_ACCOUNT: [Condition; 7] = [
@@ -83,13 +85,13 @@ fn unmet(seen: &Observed) -> Vec<(Condition, Verdict)> {
 #[tokio::test(start_paused = true)]
 async fn stories_open_at_their_level() {
     for (story, level) in [
-        (Story::Standby, "standby"),
-        (Story::Fresh, "no such platform"),
-        (Story::PoweredDown, "powered-down"),
-        (Story::SlowStart, "standby"),
-        (Story::Throttled, "unknown"),
-        (Story::TokenExpired, "unknown"),
-        (Story::AwsUnreachable, "unknown"),
+        (story("standby"), "standby"),
+        (story("fresh"), "no such platform"),
+        (story("powered-down"), "powered-down"),
+        (story("slow-start"), "standby"),
+        (story("throttled"), "unknown"),
+        (story("token-expired"), "unknown"),
+        (story("aws-unreachable"), "unknown"),
     ] {
         let seen = observe(&open(story).0).await;
         assert_eq!(Standing::of(&View::single(&seen, &policy())).name(), level, "{story}");
@@ -99,22 +101,22 @@ async fn stories_open_at_their_level() {
 #[tokio::test(start_paused = true)]
 async fn running_stories_hold_as_far_as_the_account_shows() {
     for story in [
-        Story::Running,
-        Story::Meeting,
-        Story::ExpiredCertificate,
-        Story::Https502,
-        Story::OccupancyStale,
-        Story::OldRefusal,
+        story("running"),
+        story("meeting"),
+        story("expired-certificate"),
+        story("https-502"),
+        story("occupancy-stale"),
+        story("old-refusal"),
     ] {
         let seen = observe(&open(story).0).await;
         assert_eq!(unmet(&seen), [], "{story}");
-        assert_eq!(people(&View::single(&seen, &policy())).is_ok(), story != Story::OccupancyStale, "{story}");
+        assert_eq!(people(&View::single(&seen, &policy())).is_ok(), story.name != "occupancy-stale", "{story}");
     }
-    let seen = observe(&open(Story::Denied).0).await;
+    let seen = observe(&open(story("denied")).0).await;
     assert!(matches!(unmet(&seen).as_slice(), [(Condition::TargetsHealthy, Verdict::Unseen(_))]));
-    let seen = observe(&open(Story::WrongAccount).0).await;
+    let seen = observe(&open(story("wrong-account")).0).await;
     assert!(matches!(unmet(&seen).first(), Some((Condition::SignedIn, Verdict::Fails(_)))));
-    let seen = observe(&open(Story::DnsStale).0).await;
+    let seen = observe(&open(story("dns-stale")).0).await;
     assert!(matches!(Condition::NameResolves.judge(&View::single(&seen, &policy())).verdict, Verdict::Fails(_)));
 }
 
@@ -122,7 +124,7 @@ async fn running_stories_hold_as_far_as_the_account_shows() {
 #[tokio::test(start_paused = true)]
 async fn what_is_shown_follows_what_is_true() {
     let not_yet = |verdicts: &[(Condition, Verdict)]| verdicts.iter().any(|(c, _)| *c != Condition::Steady);
-    for (story, seeds) in [(Story::Standby, 0..10), (Story::SlowStart, 0..30)] {
+    for (story, seeds) in [(story("standby"), 0..10), (story("slow-start"), 0..30)] {
         for seed in seeds {
             let (world, handle) = sandbox::world(story, None, seed);
             world.cloud.start().await.expect("accepted");

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use meetctl::world::sandbox::store::{Store, StoreError};
-use meetctl::world::sandbox::{self, Saved, Story};
+use meetctl::world::sandbox::{self, Saved};
 use tokio::time::sleep;
 
 use super::{SEED, host, live, open, start};
+
+use crate::story;
 
 mod store {
     use super::*;
@@ -17,23 +19,23 @@ mod store {
     async fn a_story_goes_on_where_it_was_left() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::new(directory.path().join("not/yet/there"));
-        assert!(store.load(Story::Standby).expect("nothing is no error").is_none());
-        let (world, handle) = open(Story::Standby);
+        assert!(store.load(story("standby")).expect("nothing is no error").is_none());
+        let (world, handle) = open(story("standby"));
         start(&world, &handle).await;
         let left = world.clock.now();
         store.save(&handle.saved()).expect("kept");
 
-        let saved = store.load(Story::Standby).expect("readable").expect("kept");
+        let saved = store.load(story("standby")).expect("readable").expect("kept");
         assert_eq!(saved, handle.saved());
-        let (world, handle) = sandbox::world(Story::Standby, Some(saved), 99);
+        let (world, handle) = sandbox::world(story("standby"), Some(saved), 99);
         assert_eq!(world.clock.now(), left);
         assert!(handle.ready_at().is_some_and(|at| at <= left));
         assert_eq!(live(&*world.cloud).await.len(), 1);
-        assert!(store.load(Story::Running).expect("nothing is no error").is_none(), "each story has its own");
+        assert!(store.load(story("running")).expect("nothing is no error").is_none(), "each story has its own");
 
-        store.forget(Story::Standby).expect("forgotten");
-        store.forget(Story::Standby).expect("forgetting twice is no error");
-        assert!(store.load(Story::Standby).expect("nothing is no error").is_none());
+        store.forget(story("standby")).expect("forgotten");
+        store.forget(story("standby")).expect("forgetting twice is no error");
+        assert!(store.load(story("standby")).expect("nothing is no error").is_none());
     }
 
     /// One plays and the others wait, each in its own story; whoever is gone has left no lock behind.
@@ -42,30 +44,30 @@ mod store {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::new(directory.path().join("not/yet/there"));
         let (soon, at_once) = (Duration::from_millis(120), Duration::ZERO);
-        let held = store.lock(Story::Standby, at_once).expect("nobody plays");
-        assert!(matches!(store.lock(Story::Standby, soon), Err(StoreError::Busy { .. })));
-        assert!(store.lock(Story::Running, at_once).is_ok(), "another story");
+        let held = store.lock(story("standby"), at_once).expect("nobody plays");
+        assert!(matches!(store.lock(story("standby"), soon), Err(StoreError::Busy { .. })));
+        assert!(store.lock(story("running"), at_once).is_ok(), "another story");
         drop(held);
-        let held = store.lock(Story::Standby, at_once).expect("nobody plays any more");
+        let held = store.lock(story("standby"), at_once).expect("nobody plays any more");
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| store.lock(Story::Standby, Duration::from_secs(20)).is_ok());
+            let waiting = scope.spawn(|| store.lock(story("standby"), Duration::from_secs(20)).is_ok());
             drop(held);
             assert!(waiting.join().expect("no panic"), "it waits for its turn");
         });
         // A file of an earlier holder is no lock.
         let path = directory.path().join("not/yet/there/sandbox-standby.lock");
         std::fs::write(path, "4711").expect("written");
-        assert!(store.lock(Story::Standby, at_once).is_ok());
+        assert!(store.lock(story("standby"), at_once).is_ok());
         let blocked = Store::new(directory.path().join("file"));
         std::fs::write(directory.path().join("file"), "").expect("written");
-        assert!(matches!(blocked.lock(Story::Standby, soon), Err(StoreError::Unusable { .. })));
+        assert!(matches!(blocked.lock(story("standby"), soon), Err(StoreError::Unusable { .. })));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_state_of_no_use_is_an_error_and_no_panic() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::new(directory.path());
-        let (_, handle) = open(Story::Standby);
+        let (_, handle) = open(story("standby"));
         let good = serde_json::to_value(handle.saved()).expect("it can be written");
         let mut bad: Vec<Vec<u8>> = vec![b"".into(), b"{".into(), b"[]".into(), b"null".into(), vec![0xff; 40]];
         let changes = [
@@ -84,21 +86,21 @@ mod store {
             bad.push(state.to_string().into_bytes());
         }
         for text in bad {
-            std::fs::write(store.path(Story::Standby), &text).expect("written");
-            let found = store.load(Story::Standby);
+            std::fs::write(store.path(story("standby")), &text).expect("written");
+            let found = store.load(story("standby"));
             assert!(matches!(found, Err(StoreError::Damaged { .. })), "{}: {found:?}", String::from_utf8_lossy(&text));
         }
         let mut newer = good.clone();
         newer["version"] = (Saved::VERSION + 1).into();
         newer["shape"] = "of the future".into();
-        std::fs::write(store.path(Story::Standby), newer.to_string()).expect("written");
+        std::fs::write(store.path(story("standby")), newer.to_string()).expect("written");
         assert!(
-            matches!(store.load(Story::Standby), Err(StoreError::Newer { found, .. }) if found == Saved::VERSION + 1)
+            matches!(store.load(story("standby")), Err(StoreError::Newer { found, .. }) if found == Saved::VERSION + 1)
         );
 
-        std::fs::remove_file(store.path(Story::Standby)).expect("removed");
-        std::fs::create_dir(store.path(Story::Standby)).expect("made");
-        assert!(matches!(store.load(Story::Standby), Err(StoreError::Unusable { .. })));
+        std::fs::remove_file(store.path(story("standby"))).expect("removed");
+        std::fs::create_dir(store.path(story("standby"))).expect("made");
+        assert!(matches!(store.load(story("standby")), Err(StoreError::Unusable { .. })));
         assert!(store.save(&handle.saved()).is_err());
         assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 1, "no draft is left");
     }
@@ -106,7 +108,7 @@ mod store {
     /// Whatever times and numbers a readable state has, looking at it does not panic.
     #[tokio::test(start_paused = true)]
     async fn an_absurd_state_does_not_panic() {
-        let (world, handle) = open(Story::OutOfMemory);
+        let (world, handle) = open(story("out-of-memory"));
         world.cloud.start().await.expect("accepted");
         sleep(Duration::from_secs(200)).await;
         let good = serde_json::to_value(handle.saved()).expect("it can be written");
@@ -125,7 +127,7 @@ mod store {
             let mut state = good.clone();
             *state.pointer_mut(place).unwrap_or_else(|| panic!("{place} is there")) = value;
             let Ok(saved) = serde_json::from_value(state) else { continue };
-            let (world, handle) = sandbox::world(Story::OutOfMemory, Some(saved), SEED);
+            let (world, handle) = sandbox::world(story("out-of-memory"), Some(saved), SEED);
             for _ in 0..10 {
                 let _ = (world.cloud.service().await, world.cloud.tasks().await, handle.ready_at());
                 let _ = world.cloud.occupancy(Timestamp::MIN).await;
@@ -142,7 +144,7 @@ mod tally {
     #[tokio::test(start_paused = true)]
     async fn the_nth_call_fails_whichever_port_it_is_on() {
         for nth in 1..=4 {
-            let (world, tally) = sandbox::tallied(open(Story::Running).0, Some(nth));
+            let (world, tally) = sandbox::tallied(open(story("running")).0, Some(nth));
             let failed = [
                 world.cloud.identity().await.is_err(),
                 world.net.resolve(&host()).await.is_err(),

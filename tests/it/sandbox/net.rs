@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use meetctl::domain::observed::BalancerState;
-use meetctl::world::sandbox::{self, Story};
+use meetctl::world::sandbox;
 use meetctl::world::{NetError, World};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -21,6 +21,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{SEED, host, open};
+
+use crate::story;
 
 /// Connects to the platform as a browser would.
 async fn shake_hands(world: &World) -> Result<TlsStream<Box<dyn meetctl::world::Duplex>>, String> {
@@ -58,7 +60,7 @@ mod web {
 
     #[tokio::test(start_paused = true)]
     async fn one_story_one_certificate() {
-        let (one, two) = (open(Story::Running).0, open(Story::Running).0);
+        let (one, two) = (open(story("running")).0, open(story("running")).0);
         let first = shake_hands(&one).await.expect("trusted");
         let second = shake_hands(&two).await.expect("trusted");
         let chain = |tls: &TlsStream<_>| tls.get_ref().1.peer_certificates().map(<[_]>::to_vec);
@@ -68,7 +70,7 @@ mod web {
 
     #[tokio::test(start_paused = true)]
     async fn a_running_platform_serves_jitsi() {
-        let (world, _) = open(Story::Running);
+        let (world, _) = open(story("running"));
         for (path, words) in [
             ("/", "<title>Jitsi Meet</title>"),
             ("/any-room", "<title>Jitsi Meet</title>"),
@@ -87,29 +89,31 @@ mod web {
     #[tokio::test(start_paused = true)]
     async fn stories_show_in_the_pages() {
         let answer = |story, path| async move { page(&open(story).0, path).await.expect("an answer") };
-        assert_eq!(answer(Story::Https502, "/").await.0, StatusCode::BAD_GATEWAY);
-        assert!(answer(Story::NotJitsi, "/config.js").await.1.contains("Welcome to nginx!"));
-        assert!(answer(Story::WebsocketBlocked, "/xmpp-websocket").await.1.contains("Jitsi Meet"));
-        assert!(answer(Story::WebsocketBlocked, "/http-bind").await.1.contains("BOSH endpoint"));
+        assert_eq!(answer(story("https-502"), "/").await.0, StatusCode::BAD_GATEWAY);
+        assert!(answer(story("not-jitsi"), "/config.js").await.1.contains("Welcome to nginx!"));
+        assert!(answer(story("websocket-blocked"), "/xmpp-websocket").await.1.contains("Jitsi Meet"));
+        assert!(answer(story("websocket-blocked"), "/http-bind").await.1.contains("BOSH endpoint"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn stories_show_in_the_certificate() {
-        for (story, words) in
-            [(Story::ExpiredCertificate, "expired"), (Story::WrongName, "not valid for name"), (Story::Running, "")]
-        {
+        for (story, words) in [
+            (story("expired-certificate"), "expired"),
+            (story("wrong-name"), "not valid for name"),
+            (story("running"), ""),
+        ] {
             match shake_hands(&open(story).0).await {
                 Ok(_) => assert_eq!(words, "", "{story}"),
                 Err(why) => assert!(!words.is_empty() && why.contains(words), "{story}: {why}"),
             }
         }
-        assert!(shake_hands(&open(Story::CertificateExpiring).0).await.is_ok());
+        assert!(shake_hands(&open(story("certificate-expiring")).0).await.is_ok());
     }
 
     /// Reset without a target, then TLS without anybody behind it, then pages.
     #[tokio::test(start_paused = true)]
     async fn a_starting_platform_comes_up_in_order() {
-        let (world, _) = open(Story::SlowStart);
+        let (world, _) = open(story("slow-start"));
         assert_eq!(shake_hands(&world).await.err().as_deref(), Some("connection reset"));
         world.cloud.start().await.expect("accepted");
         let mut seen = Vec::new();
@@ -131,7 +135,7 @@ mod web {
     async fn prosody_may_come_after_the_web() {
         let mut seen = BTreeSet::new();
         for seed in 0..20 {
-            let (world, handle) = sandbox::world(Story::SlowStart, None, seed);
+            let (world, handle) = sandbox::world(story("slow-start"), None, seed);
             world.cloud.start().await.expect("accepted");
             for _ in 0..300 {
                 if handle.front().is_some_and(|front| front.web && !front.prosody) {
@@ -147,12 +151,12 @@ mod web {
 
     #[tokio::test(start_paused = true)]
     async fn other_places_do_not_answer() {
-        let (world, _) = open(Story::Running);
+        let (world, _) = open(story("running"));
         let connect = |address: [u8; 4], port| world.net.tcp(SocketAddr::from((address, port)));
         assert_eq!(connect([198, 51, 100, 20], 80).await.err(), Some(NetError::TimedOut));
         assert_eq!(connect([203, 0, 113, 1], 443).await.err(), Some(NetError::TimedOut));
         assert_eq!(connect([192, 0, 2, 53], 53).await.err(), Some(NetError::Refused));
-        let (world, _) = open(Story::PoweredDown);
+        let (world, _) = open(story("powered-down"));
         let gone = world.net.tcp(SocketAddr::from((sandbox::BALANCER[0], 443))).await.err();
         assert_eq!(gone, Some(NetError::TimedOut));
     }
@@ -200,7 +204,7 @@ mod websocket {
 
     #[tokio::test(start_paused = true)]
     async fn a_meeting_is_handed_the_upgraded_stream() {
-        let (world, _) = sandbox::world_with(Story::Running, None, SEED, Some(Arc::new(Echo)));
+        let (world, _) = sandbox::world_with(story("running"), None, SEED, Some(Arc::new(Echo)));
         let (mut tls, head) = ask(&world).await;
         assert!(head.starts_with("http/1.1 101"), "{head}");
         assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
@@ -217,7 +221,7 @@ mod websocket {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_meeting_there_is_no_upgrade() {
-        let (_, head) = ask(&sandbox::world_with(Story::Running, None, SEED, None).0).await;
+        let (_, head) = ask(&sandbox::world_with(story("running"), None, SEED, None).0).await;
         assert!(head.starts_with("http/1.1 501"), "{head}");
     }
 }
@@ -246,7 +250,7 @@ mod dns {
 
     #[tokio::test(start_paused = true)]
     async fn every_server_knows_the_platform() {
-        let (world, _) = open(Story::Standby);
+        let (world, _) = open(story("standby"));
         let resolver = world.net.name_servers()[0];
         assert_eq!(resolver, "192.0.2.53:53".parse().expect("an address"));
         let servers = ask(&world, resolver.ip(), "example.org.", RecordType::NS).await;
@@ -270,7 +274,7 @@ mod dns {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_without_a_record_does_not_exist() {
-        let (world, _) = open(Story::Fresh);
+        let (world, _) = open(story("fresh"));
         for server in [sandbox::RESOLVER, sandbox::AUTHORITIES[0].1] {
             let answer = ask(&world, server.into(), "meet.example.org.", RecordType::A).await;
             assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
@@ -279,7 +283,7 @@ mod dns {
 
     #[tokio::test(start_paused = true)]
     async fn a_stale_record_points_elsewhere() {
-        let (world, _) = open(Story::DnsStale);
+        let (world, _) = open(story("dns-stale"));
         let found = world.net.resolve(&host()).await.expect("an answer");
         assert!(!found.is_empty() && !sandbox::BALANCER.iter().any(|a| found.contains(&IpAddr::V4(*a))), "{found:?}");
         let record = world.cloud.record().await.expect("readable").expect("a record");
@@ -289,7 +293,7 @@ mod dns {
 
     #[tokio::test(start_paused = true)]
     async fn the_rest_is_silence() {
-        let (world, _) = open(Story::Running);
+        let (world, _) = open(story("running"));
         let socket = world.net.udp(IpAddr::V4(sandbox::BALANCER[0])).await.expect("a socket");
         socket.send(SocketAddr::from((sandbox::BALANCER[0], 10_000)), b"hello").await.expect("sent");
         assert!(timeout(Duration::from_secs(10), socket.receive(&mut [0; 100])).await.is_err());
@@ -297,7 +301,7 @@ mod dns {
 
     #[tokio::test(start_paused = true)]
     async fn nonsense_is_not_answered() {
-        let (world, _) = open(Story::Running);
+        let (world, _) = open(story("running"));
         let server = IpAddr::V4(sandbox::RESOLVER);
         let socket = world.net.udp(server).await.expect("a socket");
         for nonsense in [&b""[..], b"x", &[0; 12], &[0xff; 512]] {

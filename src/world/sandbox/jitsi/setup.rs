@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::model::HOST;
+use super::super::stories::Story;
+
 /// The deployment.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -268,86 +271,26 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults of a story; `None` when there is no such story.
-    ///
-    /// `private-address-only` and `wrong-advertised-address` change what is advertised: see `Setup::story`.
-    pub fn of_story(name: &str) -> Option<Self> {
-        let nothing = Self::default();
-        let lobby = Refusal::new(
-            "registration-required",
-            "Lobby enabled",
-            "<lobbyroom xmlns='http://jitsi.org/jitmeet'>lobby@lobby.meet.jitsi</lobbyroom>",
-        );
-        Some(match name {
-            "udp-blocked" => Self { blocked_in: true, ..nothing },
-            "udp-one-way" => Self { blocked_out: true, ..nothing },
-            "no-focus" => Self { focus_down: true, ..nothing },
-            "no-bridge" | "bridge-draining" => Self { no_bridge: true, ..nothing },
-            "dtls-fails" => Self { dtls_dropped: true, ..nothing },
-            "lossy" => Self { loss: 0.1, ..nothing },
-            "jittery" => Self { delay: Duration::from_millis(20), jitter: Duration::from_millis(80), ..nothing },
-            "lobby-forced" => Self { join: Some(lobby), ..nothing },
-            "auth-required" => Self { sign_in: SignIn::Password, ..nothing },
-            "token-rejected" => Self { sign_in: SignIn::Token("a-token-that-nobody-has".into()), ..nothing },
-            "websocket-off" => Self { websocket_off: true, ..nothing },
-            "room-limit" => Self { room_limit: Some(1), ..nothing },
-            "bridge-restarts-midway" => Self { restarts: 1, restart_after: Duration::from_millis(1500), ..nothing },
-            "moved-bridge" => Self { moves: Some((Duration::from_secs(6), Move::Restart)), ..nothing },
-            "udp-cut-midway" => {
-                let (after, lasts) = (Duration::from_secs(6), Duration::from_hours(24));
-                Self { cut_udp: Some(Cut { after, lasts, there: true, back: true }), ..nothing }
-            }
-            "cold-bridge" => Self { cold: Duration::from_secs(13), late: Duration::from_millis(2400), ..nothing },
-            "websocket-elsewhere" => Self { websocket: Some("wss://localhost:8443/xmpp-websocket"), ..nothing },
-            "quiet-websocket" => Self { read_limit: Some(Duration::from_mins(1)), ..nothing },
-            "old-release" => Self { channel: ChannelOffer::WebSocket, ..nothing },
-            "channel-refused" => {
-                Self { channel: ChannelOffer::WebSocket, channel_fault: ChannelFault::Refuses, ..nothing }
-            }
-            "private-address-only" | "wrong-advertised-address" => nothing,
-            _ => return None,
-        })
+    /// Whether nginx passes `/xmpp-websocket` on to Prosody.
+    pub(in super::super) fn passes_websockets(&self) -> bool {
+        !self.websocket_off && !self.websocket_blocked
+    }
+
+    /// The line of `config.js` that names the WebSocket.
+    pub(in super::super) fn websocket_line(&self) -> String {
+        if self.websocket_off {
+            return String::new();
+        }
+        let own = format!("wss://{HOST}/' + subdir + 'xmpp-websocket");
+        format!("config.websocket = '{}';\n", self.websocket.unwrap_or(&own))
     }
 }
 
 impl Setup {
-    /// The stories that are about meetings.
-    pub const STORIES: [&'static str; 22] = [
-        "udp-blocked",
-        "udp-one-way",
-        "private-address-only",
-        "wrong-advertised-address",
-        "no-focus",
-        "no-bridge",
-        "bridge-draining",
-        "dtls-fails",
-        "lossy",
-        "jittery",
-        "lobby-forced",
-        "auth-required",
-        "token-rejected",
-        "websocket-off",
-        "room-limit",
-        "bridge-restarts-midway",
-        "quiet-websocket",
-        "websocket-elsewhere",
-        "moved-bridge",
-        "udp-cut-midway",
-        "cold-bridge",
-        "channel-refused",
-    ];
-
-    /// This deployment as the story has it; `None` when there is no such story.
-    pub fn story(mut self, name: &str) -> Option<Self> {
-        self.faults = Faults::of_story(name)?;
-        match name {
-            "private-address-only" => self.advertised.retain(|a| a.kind == "host"),
-            "wrong-advertised-address" => {
-                let elsewhere = SocketAddr::from(([198, 51, 100, 77], self.inside.port()));
-                self.advertised = vec![Advertised::host(self.inside), Advertised::public(elsewhere)];
-            }
-            _ => {}
-        }
-        Some(self)
+    /// This deployment as the story has it.
+    #[must_use]
+    pub fn story(mut self, story: Story) -> Self {
+        (story.jitsi)(&mut self);
+        self
     }
 }

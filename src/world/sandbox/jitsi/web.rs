@@ -95,7 +95,7 @@ impl Jitsi {
         match path {
             "/config.js" => respond(StatusCode::OK, "application/javascript", config),
             "/external_api.js" => respond(StatusCode::OK, "application/javascript", "var JitsiMeetExternalAPI;".into()),
-            "/xmpp-websocket" if faults.websocket_off || faults.websocket_blocked => html(APP),
+            "/xmpp-websocket" if !faults.passes_websockets() => html(APP),
             "/xmpp-websocket" | "/http-bind" if faults.prosody_down => {
                 respond(StatusCode::BAD_GATEWAY, "text/html", "<html><title>502 Bad Gateway</title></html>".into())
             }
@@ -118,10 +118,7 @@ impl Jitsi {
 
 fn config_js(setup: &Setup) -> String {
     let domain = &setup.domain;
-    let own = "'wss://meet.example.org/' + subdir + 'xmpp-websocket'".to_owned();
-    let websocket = setup.faults.websocket.map_or(own, |elsewhere| format!("'{elsewhere}'"));
-    let named = !setup.faults.websocket_off;
-    let websocket = if named { format!("config.websocket = {websocket};\n") } else { String::new() };
+    let websocket = setup.faults.websocket_line();
     let prefer_sctp = !setup.faults.prefers_websocket;
     format!(
         "var subdomain = '';\nvar subdir = '';\nvar config = {{}};\nconfig.hosts = {{}};\n\
