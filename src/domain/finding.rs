@@ -166,6 +166,9 @@ codes! {
     ConfigUndecided Connect NotApplicable "config-undecided":
         "which XMPP hosts /config.js names, only a browser can tell",
         "look at /config.js: what its conditions decide has to be plain for the probe to follow";
+    PageBarred Connect NotApplicable "page-barred":
+        "somebody stands before the pages and does not let the probe in",
+        "probe from a place that is let in, or let the probe's User-Agent, which begins with meetctl/, pass";
 
     StreamError Login Failure "stream-error":
         "Prosody ended the stream",

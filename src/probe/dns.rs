@@ -220,7 +220,7 @@ async fn ask_any(
             ask(net, *server, name, kind, Recursion::Wanted, limits).await
         }
     });
-    first(asked).await.unwrap_or_else(|| Err(unreachable("there is no name server to ask")))
+    first(asked, |_| false).await.unwrap_or_else(|| Err(unreachable("there is no name server to ask")))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -420,8 +420,12 @@ async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> 
     waiting.into_iter().filter_map(|(_, done)| done).collect()
 }
 
-/// Waits for the first that succeeds, else for all and gives the first one's error; `None` when there are none.
-async fn first<T, E, F: Future<Output = Result<T, E>>>(futures: impl IntoIterator<Item = F>) -> Option<Result<T, E>> {
+/// Waits for the first that succeeds, else for all and gives the first error that is not `idle`, or the first of all;
+/// `None` when there are none.
+pub(super) async fn first<T, E, F: Future<Output = Result<T, E>>>(
+    futures: impl IntoIterator<Item = F>,
+    idle: impl Fn(&E) -> bool,
+) -> Option<Result<T, E>> {
     let mut waiting: Waiting<F, E> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     let success = poll_fn(|cx| {
         for (future, failed) in &mut waiting {
@@ -436,10 +440,12 @@ async fn first<T, E, F: Future<Output = Result<T, E>>>(futures: impl IntoIterato
         if waiting.iter().all(|(_, failed)| failed.is_some()) { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
-    match success {
-        Some(good) => Some(Ok(good)),
-        None => waiting.into_iter().find_map(|(_, failed)| failed).map(Err),
+    if let Some(good) = success {
+        return Some(Ok(good));
     }
+    let mut failures: Vec<E> = waiting.into_iter().filter_map(|(_, failed)| failed).collect();
+    let told = failures.iter().position(|failure| !idle(failure)).unwrap_or_default();
+    (told < failures.len()).then(|| Err(failures.swap_remove(told)))
 }
 
 #[cfg(test)]

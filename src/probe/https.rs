@@ -17,14 +17,14 @@ use super::config_js::{self, BadConfig};
 use super::site::Site;
 use super::wire::{Door, NoTls};
 use super::{garbled, quoted, seconds};
-use crate::domain::observed::{Page, Reading, Unreadable, Web};
+use crate::domain::observed::{Blindness, Page, Reading, Unreadable, Web};
 
 /// The longest page that is read, also when it was compressed. Jitsi's own are well below it.
 const BODY: usize = 4 * 1024 * 1024;
 /// The longest head of an answer.
 const HEAD: usize = 32 * 1024;
 const HEADERS: usize = 100;
-const REDIRECTS: usize = 3;
+const REDIRECTS: usize = 5;
 const AGENT: &str = concat!("meetctl/", env!("CARGO_PKG_VERSION"));
 
 /// Fetches and judges the three pages without which no browser gets into a meeting.
@@ -70,6 +70,9 @@ pub(super) fn no_page(path: String, error: NoPage, took: Duration) -> Result<Pag
         NoPage::Wrong { status, why } => (status.map(|s| s.as_u16()), why),
         NoPage::NoTls(NoTls::Tcp(_, why) | NoTls::Handshake(why)) => (None, why),
         NoPage::NoTls(NoTls::Blind(why)) | NoPage::Blind(why) => return Err(why),
+        NoPage::Barred(why) => {
+            return Err(Unreadable { because: Blindness::Unprovable, why: format!("{path}: {why}") });
+        }
     };
     Ok(Page { path, status, wrong: Some(why), took })
 }
@@ -101,6 +104,8 @@ pub enum NoPage {
     NoTls(NoTls),
     /// The answer cannot be read here; a browser may read it.
     Blind(Unreadable),
+    /// Somebody stands before the page and does not let the probe in: what people get to see is not known.
+    Barred(String),
     /// What went wrong, in a sentence. A status says that there was a whole answer, and that it is not usable.
     Wrong {
         status: Option<StatusCode>,
@@ -127,6 +132,9 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
         for _ in 0..=REDIRECTS {
             // A TLS session is large; boxed, it does not swell every future that it is part of.
             let answer = Box::pin(fetch(door, &path)).await?;
+            if let Some(why) = barred(&answer) {
+                return Err(NoPage::Barred(why));
+            }
             if !answer.status.is_redirection() {
                 return Ok(answer);
             }
@@ -144,6 +152,87 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
         })
     };
     timeout(limit, walk).await.unwrap_or_else(|_| Err(silent(format!("no whole answer within {}", seconds(limit)))))
+}
+
+/// Who keeps the probe from a page without saying anything about the page.
+fn barred(answer: &Answer) -> Option<String> {
+    let status = answer.status.as_u16();
+    if is_challenge(answer) {
+        return Some(format!("answers {status}, a challenge that only a browser with somebody before it can pass"));
+    }
+    let why = match status {
+        401 => "wants a login of its own",
+        403 => "does not let the probe in",
+        407 => "a proxy between here and there wants a login",
+        429 => "the probe asks too often for it",
+        511 => "this network wants a login first (a captive portal)",
+        _ => {
+            let to = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection())?;
+            let to = String::from_utf8_lossy(to.as_bytes());
+            return is_gate(&to).then(|| format!("redirects to a login: {}", quoted(bare(&to))));
+        }
+    };
+    Some(format!("answers {status}: {why}"))
+}
+
+/// An address without its query, in which secrets may stand.
+fn bare(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Whether an address is that of a login, by a whole word of its host or path.
+fn is_gate(address: &str) -> bool {
+    const WORDS: [&str; 20] = [
+        "accounts",
+        "adfs",
+        "auth",
+        "authenticate",
+        "authorize",
+        "captive",
+        "cas",
+        "cloudflareaccess",
+        "hotspot",
+        "idp",
+        "login",
+        "logon",
+        "oauth",
+        "oauth2",
+        "oidc",
+        "portal",
+        "saml",
+        "signin",
+        "sso",
+        "wayf",
+    ];
+    let address = bare(address).to_ascii_lowercase().replace("sign-in", "signin").replace("sign_in", "signin");
+    address.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
+}
+
+/// Whether a firewall for the web wants a browser to prove itself. Its header says so under any status; its page only
+/// where it is not that of the application.
+fn is_challenge(answer: &Answer) -> bool {
+    const HEADERS: [(&str, &[&str]); 2] =
+        [("cf-mitigated", &["challenge"]), ("x-amzn-waf-action", &["challenge", "captcha"])];
+    const MARKS: [&str; 9] = [
+        "/cdn-cgi/challenge-platform/h/",
+        "cf-chl-",
+        "_cf_chl_opt",
+        "_incapsula_resource",
+        "awswafcookiedomainlist",
+        "checking your browser",
+        "ddos-guard",
+        "enable javascript and cookies to continue",
+        "px-captcha",
+    ];
+    let says = |(name, values): &(&str, &[&str])| {
+        let value = answer.headers.get(*name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| values.iter().any(|one| value.eq_ignore_ascii_case(one)))
+    };
+    HEADERS.iter().any(says)
+        || answer.text().filter(|text| is_html(text) && !is_app(text)).is_some_and(|text| {
+            let text = text.to_ascii_lowercase();
+            MARKS.iter().any(|mark| text.contains(mark))
+        })
 }
 
 /// The path that a redirect leads to, when it stays on the host.
@@ -294,15 +383,24 @@ fn index(answer: &Answer) -> Option<String> {
     refused(answer, BEHIND).or_else(|| match answer.text() {
         None => Some(NOT_TEXT.into()),
         Some(text) if is_app(text) => None,
-        Some(text) => Some(format!("is not Jitsi Meet's page{}", titled(text))),
+        Some(text) => Some(match title(text).filter(|title| title.to_ascii_lowercase().contains("jitsi")) {
+            Some(title) => {
+                let missing: Vec<_> = MARKS.into_iter().filter(|mark| !text.contains(mark)).collect();
+                format!("is titled \"{}\", but does not load {}", quoted(title), missing.join(" and "))
+            }
+            None => format!("is not Jitsi Meet's page{}", titled(text)),
+        }),
     })
 }
 
 const NOT_TEXT: &str = "is not text (invalid UTF-8)";
 
+/// What the page of the application loads.
+const MARKS: [&str; 2] = ["lib-jitsi-meet", "app.bundle"];
+
 /// Whether this is the page of the application.
 pub(super) fn is_app(text: &str) -> bool {
-    is_html(text) && text.contains("lib-jitsi-meet") && text.contains("app.bundle")
+    is_html(text) && MARKS.iter().all(|mark| text.contains(mark))
 }
 
 /// What is wrong with `config.js`. What cannot be told without running it is not wrong.
@@ -336,13 +434,14 @@ fn is_html(text: &str) -> bool {
 
 /// How to tell the user which page it is instead.
 pub(super) fn titled(text: &str) -> String {
-    let title = || {
-        let lower = text.to_ascii_lowercase();
-        let start = lower.find("<title>")? + "<title>".len();
-        let end = start + lower[start..].find('<')?;
-        Some(text[start..end].trim()).filter(|title| !title.is_empty())
-    };
-    title().map(|title| format!(", but one titled \"{}\"", quoted(title))).unwrap_or_default()
+    title(text).map(|title| format!(", but one titled \"{}\"", quoted(title))).unwrap_or_default()
+}
+
+fn title(text: &str) -> Option<&str> {
+    let lower = text.to_ascii_lowercase();
+    let start = lower.find("<title>")? + "<title>".len();
+    let end = start + lower[start..].find('<')?;
+    Some(text[start..end].trim()).filter(|title| !title.is_empty())
 }
 
 #[cfg(test)]
@@ -368,6 +467,10 @@ mod tests {
         assert_eq!(index(&answer(200, APP)), None);
         let other = index(&answer(200, "<html><title> Welcome to nginx!</title>")).expect("wrong");
         assert_eq!(other, "is not Jitsi Meet's page, but one titled \"Welcome to nginx!\"");
+        assert_eq!(
+            index(&answer(200, "<html><title>Jitsi Meet</title><script src=libs/lib-jitsi-meet.min.js>")).as_deref(),
+            Some("is titled \"Jitsi Meet\", but does not load app.bundle")
+        );
         assert!(index(&answer(200, "")).is_some());
         assert!(
             index(&answer(200, &b"<html>\xff\xfe lib-jitsi-meet app.bundle"[..])).is_some_and(|w| w.contains("UTF-8"))
@@ -468,6 +571,37 @@ mod tests {
         }
         assert!(go("http://meet.example.org/").is_err_and(|w| w.contains("plain HTTP")));
         assert!(go("//evil.example/").is_err_and(|w| w.contains("another site")));
+    }
+
+    #[test]
+    fn who_stands_before_a_page_says_nothing_about_it() {
+        let with = |status, name: &'static str, value: &str, body: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(hyper::header::HeaderName::from_static(name), value.parse().expect("a value"))]);
+            barred(&Answer { headers, ..answer(status, body) })
+        };
+        for status in [401, 403, 407, 429, 511] {
+            assert!(barred(&answer(status, "")).is_some_and(|why| why.contains(&status.to_string())));
+        }
+        let challenge = "<html><title>Just a moment...</title><script>window._cf_chl_opt={}</script>";
+        assert!(barred(&answer(503, challenge)).is_some_and(|why| why.contains("challenge")));
+        assert!(with(503, "cf-mitigated", "challenge", "").is_some());
+        assert!(with(202, "x-amzn-waf-action", "challenge", "").is_some());
+        for gate in [
+            "https://login.example.com/x?next=1",
+            "https://team.cloudflareaccess.com/",
+            "/oauth2/start",
+            "https://x.example/users/sign_in",
+            "https://hotspot.example/",
+        ] {
+            assert!(with(302, "location", gate, "").is_some_and(|why| why.contains("login")), "{gate}");
+        }
+        assert_eq!(with(302, "location", "https://parked.example/?from=login", ""), None);
+        assert_eq!(with(302, "location", "/authority/", ""), None);
+        for status in [200, 404, 500, 502, 503] {
+            assert_eq!(barred(&answer(status, "<html><title>503</title>")), None);
+            assert_eq!(barred(&answer(status, APP)), None);
+        }
     }
 
     proptest! {

@@ -462,7 +462,7 @@ async fn redirects_are_followed_on_the_host_alone() {
     assert_eq!((kind.index.status, kind.index.wrong), (Some(200), None));
 
     let endless = go("/again").await.index;
-    assert_eq!((endless.status, wrong(&endless)), (Some(302), "redirects more than 3 times, at last to /again"));
+    assert_eq!((endless.status, wrong(&endless)), (Some(302), "redirects more than 5 times, at last to /again"));
     let away = go("https://parked.example/").await.index;
     assert_eq!((away.status, wrong(&away)), (Some(302), "redirects to another site: https://parked.example/"));
     let plain = go("http://meet.example.org/").await.index;

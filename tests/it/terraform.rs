@@ -142,7 +142,7 @@ async fn programs_are_found_and_their_versions_checked() {
     assert!(matches!(&error, TerraformError::TooOld { found, .. } if found == "1.5"), "{error:?}");
     // OpenTofu beside a Terraform that is too old is good enough.
     old.install("tofu", "OpenTofu v1.11.0\n");
-    assert_eq!(plan(&old.program(), DEPLOYED).await.expect("a plan"), []);
+    assert_eq!(plan_soon(&old.program(), DEPLOYED).await.expect("a plan"), []);
 
     let none = Fake::new("something-else", TERRAFORM);
     assert_eq!(plan(&none.program(), DEPLOYED).await.expect_err("missing"), TerraformError::Missing);

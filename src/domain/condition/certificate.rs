@@ -15,24 +15,46 @@ pub const CERTIFICATE_WARNING: SignedDuration = SignedDuration::from_hours(21 * 
 pub(super) const TRUSTED: Rule = Rule {
     name: "certificate",
     says: "browsers trust the certificate",
-    unsays: "browsers do not trust the certificate",
+    unsays: "browsers get no connection that they trust",
     needs: &[Source::Tls],
     within: Duration::from_mins(1),
     every: Duration::from_secs(1),
-    judge: |view| {
-        with(&view.seen.tls, ("no-address", "there is nothing to shake hands with"), |tls| match &tls.shown {
-            Err(how) => Verdict::Waits(format!("no TLS at {}: {how}", tls.address)).code("tls-failed"),
-            Ok(certificate) => trusted(certificate, view.seen.at),
-        })
-    },
+    judge,
     evidence,
-    advice: |_| {
-        lines(&[
-            "check the certificate of the load balancer's listener in ACM: its names, its dates, its validation records",
-        ])
-    },
+    advice: |view| lines(&[next(view)]),
     ..PLAIN
 };
+
+fn next(view: &View<'_>) -> &'static str {
+    match judge(view).code.map(|code| code.0) {
+        Some("tls-failed") => {
+            "check the load balancer's listener on this port: that it is there, its targets' health, its TLS policy"
+        }
+        Some("certificate-wrong-name") => "give the listener a certificate in ACM that has this name",
+        Some("certificate-expired" | "certificate-expiring") => {
+            "renew the certificate: ACM does it by itself while the validation records are in the zone and it is in use"
+        }
+        Some("certificate-not-yet-valid") => {
+            "check this machine's clock; if it is right, wait or take another certificate"
+        }
+        Some("certificate-untrusted") => {
+            "give the listener a certificate of ACM or of another authority that browsers know, with its whole chain"
+        }
+        Some("private-root") => {
+            "give the listener a certificate that browsers trust, or install the root where people meet from"
+        }
+        _ => {
+            "check the certificate of the load balancer's listener in ACM: its names, its dates, its validation records"
+        }
+    }
+}
+
+fn judge(view: &View<'_>) -> Judged {
+    with(&view.seen.tls, ("no-address", "there is nothing to shake hands with"), |tls| match &tls.shown {
+        Err(how) => Verdict::Waits(format!("no TLS at {}: {how}", tls.address)).code("tls-failed"),
+        Ok(certificate) => trusted(certificate, view.seen.at),
+    })
+}
 
 fn evidence(view: &View<'_>) -> Option<String> {
     let tls = view.seen.tls.present()?;

@@ -30,9 +30,19 @@ pub(super) const SIGNALLING: Rule = Rule {
     needs: &[Source::Signalling],
     judge: signalling,
     evidence: |view| view.seen.signalling.present().map(|s| [&s.bosh, &s.websocket].map(answered).join("; ")),
-    advice: |_| lines(&["read the prosody container's log; ENABLE_XMPP_WEBSOCKET must be 1 for web and prosody"]),
+    advice: |view| {
+        let elsewhere = "set PUBLIC_URL (web container) to the address that people open, and start it again";
+        let silent = "read the prosody container's log; ENABLE_XMPP_WEBSOCKET must be 1 for web and prosody";
+        lines(&[if sends_elsewhere(view) { elsewhere } else { silent }])
+    },
     ..PAGE
 };
+
+/// Whether it is `config.js` that is at fault, by where it sends browsers.
+fn sends_elsewhere(view: &View<'_>) -> bool {
+    let doors = view.seen.signalling.present().map(|s| [&s.bosh, &s.websocket]);
+    doors.is_some_and(|doors| doors.iter().any(|page| page.wrong.is_some() && page.path.ends_with("config.js")))
+}
 
 /// Whether signalling is known not to answer: nobody can be in a meeting then.
 pub fn is_shut(view: &View<'_>) -> bool {

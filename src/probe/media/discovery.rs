@@ -30,6 +30,7 @@ impl From<NoPage> for Finding {
         match error {
             NoPage::NoTls(error) => error.into(),
             NoPage::Blind(why) => Self::new(Code::ConfigUndecided).detail(why.why),
+            NoPage::Barred(why) => Self::new(Code::PageBarred).detail(why),
             NoPage::Wrong { why, .. } => Self::new(Code::ConfigUnreadable).detail(why),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::candidates::{AMPLIFYING, is_special};
 use crate::domain::finding::{Code, Finding};
 use crate::probe::xmpp::{Element, ns};
 
@@ -76,14 +77,10 @@ impl Candidate {
         let shown = || -> String { format!("{}:{}", self.ip, self.port).chars().take(80).collect() };
         let ip: IpAddr = self.ip.parse().map_err(|_| format!("{}: not an IP address", shown()))?;
         let port: u16 = self.port.parse().map_err(|_| format!("{}: not a port", shown()))?;
-        let nowhere = match ip {
-            IpAddr::V4(v4) => v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_unspecified() || v6.is_multicast(),
-        };
         match port {
-            _ if nowhere => Err(format!("{}: not the address of a host", shown())),
-            // Bridges listen on high ports, or on 443 to pass firewalls; others belong to other services.
-            443 | 1024.. => Ok(SocketAddr::new(ip, port)),
+            _ if is_special(ip) => Err(format!("{}: not the address of a host", shown())),
+            // A bridge may use any port. Not those whose services answer strangers with more than they were sent.
+            1.. if !AMPLIFYING.contains(&port) => Ok(SocketAddr::new(ip, port)),
             _ => Err(format!("{}: not a bridge's port", shown())),
         }
     }
