@@ -13,7 +13,9 @@ use crate::domain::cause::LogTail;
 use crate::domain::condition::{CERTIFICATE_WARNING, Verdict, addresses};
 use crate::domain::cost::Cost;
 use crate::domain::observed::between;
-use crate::domain::observed::{Blindness, Container, Health as Condition, Target, TargetGroup, TargetState, Task};
+use crate::domain::observed::{
+    Blindness, Container, Health as ContainerHealth, Target, TargetGroup, TargetState, Task,
+};
 use crate::domain::price;
 use crate::domain::standing::Standing;
 use crate::domain::status::{People, Status, Unread};
@@ -200,11 +202,11 @@ fn of_1024(units: u32) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn condition(of: Condition) -> &'static str {
+fn condition(of: ContainerHealth) -> &'static str {
     match of {
-        Condition::Healthy => "healthy",
-        Condition::Unhealthy => "unhealthy",
-        Condition::Unknown => "health unknown",
+        ContainerHealth::Healthy => "healthy",
+        ContainerHealth::Unhealthy => "unhealthy",
+        ContainerHealth::Unknown => "health unknown",
     }
 }
 

@@ -130,29 +130,6 @@ const PLAIN: Rule = Rule {
 };
 
 impl Condition {
-    pub const ALL: [Self; 20] = [
-        Self::SignedIn,
-        Self::PlatformThere,
-        Self::ServiceActive,
-        Self::BalancerActive,
-        Self::Started,
-        Self::ContainersHealthy,
-        Self::TargetsHealthy,
-        Self::NameResolves,
-        Self::CertificateTrusted,
-        Self::PagesServed,
-        Self::SignallingWorks,
-        Self::Steady,
-        Self::MediaFlows,
-        Self::RoomsEmpty,
-        Self::Unprotected,
-        Self::Stopped,
-        Self::IngressRemoved,
-        Self::LeftoversGone,
-        Self::StackGone,
-        Self::NothingBills,
-    ];
-
     /// The one place that lists them all; the compiler holds it.
     pub const fn rule(self) -> &'static Rule {
         match self {
