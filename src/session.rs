@@ -123,7 +123,7 @@ fn style_of(color: Color, terminal: bool, environment: &Environment) -> Style {
 pub fn log(verbose: u8) {
     let filter = match verbose {
         0 => return,
-        1 => "meetctl=debug,aws_config=info,aws_smithy_runtime=info",
+        1 => "aws_config=info,aws_smithy_runtime=info",
         2 => "debug",
         _ => "trace",
     };

@@ -108,14 +108,14 @@ impl Standing {
         let conditions = goals.iter().flat_map(|goal| goal.conditions()).filter(|c| **c != Condition::SignedIn);
         for condition in conditions {
             let Judged { verdict, code } = condition.judge(view);
-            let reasons = match &verdict {
+            let (reasons, why) = match verdict {
                 Verdict::Holds | Verdict::Warns(_) => continue,
                 Verdict::Unseen(_) if !condition.rule().first_look => continue,
-                Verdict::Fails(_) => &mut broken,
-                Verdict::Waits(_) => &mut awaited,
-                Verdict::Unseen(_) => &mut unread,
+                Verdict::Fails(why) => (&mut broken, why),
+                Verdict::Waits(why) => (&mut awaited, why),
+                Verdict::Unseen(unseen) => (&mut unread, unseen.why),
             };
-            reasons.add(condition.name(), &verdict, code);
+            reasons.add(condition.name(), why, code);
         }
         let young = service.primary().is_some_and(|d| view.seen.at.duration_since(d.created) < START_LIMIT);
         let changing = level != Level::Running || young;
@@ -134,22 +134,20 @@ impl Standing {
     }
 }
 
-/// Why it is not at a level, each reason once.
+/// Why it is not at a level, each reason once: with the first condition that gives it.
 #[derive(Default)]
 struct Reasons {
+    whys: Vec<String>,
     said: Vec<String>,
     codes: Vec<Code>,
 }
 
 impl Reasons {
-    fn add(&mut self, name: &str, verdict: &Verdict, code: Option<Code>) {
-        let why = match verdict {
-            Verdict::Unseen(unseen) => unseen.to_string(),
-            other => other.to_string(),
-        };
-        if !self.said.iter().any(|said| said.ends_with(&why)) {
+    fn add(&mut self, name: &str, why: String, code: Option<Code>) {
+        if !self.whys.contains(&why) {
             self.said.push(format!("{name}: {why}"));
             self.codes.extend(code);
+            self.whys.push(why);
         }
     }
 

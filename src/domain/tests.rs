@@ -117,6 +117,18 @@ fn levels_are_told_apart() {
     assert!(matches!(Standing::of(&leftover.view(&policy())), Standing::Degraded { .. }));
 }
 
+/// Where nobody counts, what cannot be read is not called a matter of people.
+#[test]
+fn a_refusal_names_what_cannot_be_told() {
+    let blind = Observed { tasks: unreadable(), ..running() };
+    let until = |counted| match plan(&blind.view(&Policy { counted, ..policy() }), Goal::AtMostStandby) {
+        Err(Refusal::Blind { until, .. }) => until,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(until(Counted::BySidecar), Condition::RoomsEmpty);
+    assert_eq!(until(Counted::ByNobody), Condition::Stopped);
+}
+
 /// While powered down the name leads nowhere on purpose: that is neither a wrong record nor a missing one.
 #[test]
 fn a_placeholder_keeps_the_name() {

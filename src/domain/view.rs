@@ -24,7 +24,7 @@ impl<'a> View<'a> {
 
     /// The deployment that this run counts on, else the service's current one.
     pub fn deployment(&self) -> Option<&'a DeploymentId> {
-        self.memory.asked.as_ref().map(|asked| &asked.deployment).or_else(|| self.seen.deployment())
+        self.memory.deployment(self.seen)
     }
 
     /// The live task of the current start.
@@ -71,10 +71,13 @@ impl Memory {
         vpc: None,
     };
 
+    fn deployment<'a>(&'a self, seen: &'a Observed) -> Option<&'a DeploymentId> {
+        self.asked.as_ref().map(|asked| &asked.deployment).or_else(|| seen.deployment())
+    }
+
     /// Takes in what only several looks together show.
     pub fn note(&mut self, seen: &Observed) {
-        let deployment = self.asked.as_ref().map(|asked| &asked.deployment).or_else(|| seen.deployment());
-        let healthy = seen.task_of(deployment).filter(|task| task.is_well()).map(|task| task.id.clone());
+        let healthy = seen.task_of(self.deployment(seen)).filter(|task| task.is_well()).map(|task| task.id.clone());
         self.healthy_since = since(healthy, self.healthy_since.take(), seen.at);
         self.vpc = vpc(seen).map(str::to_owned).or(self.vpc.take());
     }

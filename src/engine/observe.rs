@@ -149,7 +149,8 @@ async fn look_around(world: &World, sight: &Sight, look: &Look, last: Observed, 
         door: OnceCell::new(),
     };
     let found = join_all(look.0.iter().map(|source| eyes.look_at(*source))).await;
-    let mut seen = Observed { at: world.clock.now(), ..last.clone() };
+    drop(eyes);
+    let mut seen = Observed { at: world.clock.now(), ..last };
     for fill_in in found {
         fill_in(&mut seen);
     }

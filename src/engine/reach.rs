@@ -52,7 +52,7 @@ impl Watch {
         View { seen: &self.seen, memory: &self.memory, policy }
     }
 
-    /// Looks again, where it is told to.
+    /// Looks again, where it is told to. What was seen stays, should the look be dropped half-way.
     async fn look(&mut self, job: Job<'_>, look: &Look) {
         self.seen = observe(job.world, job.sight, look, self.seen.clone(), job.stop).await;
         self.memory.note(&self.seen);

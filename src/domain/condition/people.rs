@@ -21,9 +21,10 @@ pub(super) const ROOMS_EMPTY: Rule = Rule {
     when_unseen: WhenUnseen::Wait,
     refusal: |view, to| match view.policy.meetings {
         Meetings::Await | Meetings::Cut => None,
-        Meetings::Respect => refuse_to_cut_a_meeting(view, to, rooms_empty(view).verdict)
-            .err()
-            .or_else(|| service_or_tasks_unread(view).map(|why| Refusal::blind(Condition::RoomsEmpty, why))),
+        Meetings::Respect => match (rooms_empty(view).verdict, service_or_tasks_unread(view)) {
+            (Verdict::Unseen(_), Some(why)) => Some(Refusal::blind(Condition::RoomsEmpty, why)),
+            (verdict, _) => refuse_to_cut_a_meeting(view, to, verdict).err(),
+        },
     },
     judge: rooms_empty,
     evidence: |view| counted(view.seen),
