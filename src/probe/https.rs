@@ -132,7 +132,7 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
         for _ in 0..=REDIRECTS {
             // A TLS session is large; boxed, it does not swell every future that it is part of.
             let answer = Box::pin(fetch(door, &path)).await?;
-            if let Some(why) = barred(&answer) {
+            if let Some(why) = barred(&answer, door.host()) {
                 return Err(NoPage::Barred(why));
             }
             if !answer.status.is_redirection() {
@@ -154,8 +154,8 @@ pub async fn get(door: &Door<'_>, path: &str) -> Result<Answer, NoPage> {
     timeout(limit, walk).await.unwrap_or_else(|_| Err(silent(format!("no whole answer within {}", seconds(limit)))))
 }
 
-/// Who keeps the probe from a page without saying anything about the page.
-fn barred(answer: &Answer) -> Option<String> {
+/// Who keeps the probe from a page of `host` without saying anything about the page.
+fn barred(answer: &Answer, host: &str) -> Option<String> {
     let status = answer.status.as_u16();
     if is_challenge(answer) {
         return Some(format!("answers {status}, a challenge that only a browser with somebody before it can pass"));
@@ -169,7 +169,7 @@ fn barred(answer: &Answer) -> Option<String> {
         _ => {
             let to = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection())?;
             let to = String::from_utf8_lossy(to.as_bytes());
-            return is_gate(&to).then(|| format!("redirects to a login: {}", quoted(bare(&to))));
+            return is_gate(&to, host).then(|| format!("redirects to a login: {}", quoted(bare(&to))));
         }
     };
     Some(format!("answers {status}: {why}"))
@@ -180,8 +180,9 @@ fn bare(address: &str) -> &str {
     address.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// Whether an address is that of a login, by a whole word of its host or path.
-fn is_gate(address: &str) -> bool {
+/// Whether an address is that of a login, by a whole word of its host or path; what the page's own host is called says
+/// nothing.
+fn is_gate(address: &str, host: &str) -> bool {
     const WORDS: [&str; 20] = [
         "accounts",
         "adfs",
@@ -204,7 +205,11 @@ fn is_gate(address: &str) -> bool {
         "sso",
         "wayf",
     ];
-    let address = bare(address).to_ascii_lowercase().replace("sign-in", "signin").replace("sign_in", "signin");
+    let address = bare(address).to_ascii_lowercase();
+    let own = format!("//{}", host.to_ascii_lowercase());
+    let (_, rest) =
+        address.split_once(&own).filter(|(_, rest)| !rest.starts_with(['.', '-'])).unwrap_or(("", &address));
+    let address = rest.replace("sign-in", "signin").replace("sign_in", "signin");
     address.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
@@ -578,13 +583,15 @@ mod tests {
         let with = |status, name: &'static str, value: &str, body: &'static str| {
             let headers =
                 HeaderMap::from_iter([(hyper::header::HeaderName::from_static(name), value.parse().expect("a value"))]);
-            barred(&Answer { headers, ..answer(status, body) })
+            barred(&Answer { headers, ..answer(status, body) }, "meet.example.org")
         };
         for status in [401, 403, 407, 429, 511] {
-            assert!(barred(&answer(status, "")).is_some_and(|why| why.contains(&status.to_string())));
+            assert!(
+                barred(&answer(status, ""), "meet.example.org").is_some_and(|why| why.contains(&status.to_string()))
+            );
         }
         let challenge = "<html><title>Just a moment...</title><script>window._cf_chl_opt={}</script>";
-        assert!(barred(&answer(503, challenge)).is_some_and(|why| why.contains("challenge")));
+        assert!(barred(&answer(503, challenge), "meet.example.org").is_some_and(|why| why.contains("challenge")));
         assert!(with(503, "cf-mitigated", "challenge", "").is_some());
         assert!(with(202, "x-amzn-waf-action", "challenge", "").is_some());
         for gate in [
@@ -598,9 +605,13 @@ mod tests {
         }
         assert_eq!(with(302, "location", "https://parked.example/?from=login", ""), None);
         assert_eq!(with(302, "location", "/authority/", ""), None);
+        // A host may be called like a login.
+        let to = |address| is_gate(address, "auth.portal.example");
+        assert!(!to("https://auth.portal.example/meet/") && !to("https://AUTH.portal.example:8443/"));
+        assert!(to("https://auth.portal.example/login") && to("https://auth.portal.example.org/"));
         for status in [200, 404, 500, 502, 503] {
-            assert_eq!(barred(&answer(status, "<html><title>503</title>")), None);
-            assert_eq!(barred(&answer(status, APP)), None);
+            assert_eq!(barred(&answer(status, "<html><title>503</title>"), "meet.example.org"), None);
+            assert_eq!(barred(&answer(status, APP), "meet.example.org"), None);
         }
     }
 
