@@ -11,7 +11,7 @@ use super::condition::{Code, Condition, Judged, Verdict, WhenUnseen, spare_a_mee
 use super::goal::Goal;
 use super::name::{AccountId, PlatformName, Region};
 use super::observed::{Asked, Blindness, Unreadable, between};
-use super::ownership::NoPlatform;
+use super::ownership::{NoPlatform, Presence, presence};
 use super::view::View;
 
 /// What the user has decided, as far as judging and planning depend on it.
@@ -152,7 +152,10 @@ pub fn plan(view: &View<'_>, to: Goal) -> Result<Plan, Refusal> {
 
 /// Refuses where there is no such platform, for certain: that is an answer of its own.
 pub fn exists(view: &View<'_>) -> Result<(), Refusal> {
-    (Condition::PlatformThere.rule().refusal)(view, Goal::AtMostStandby).map_or(Ok(()), Err)
+    match presence(view) {
+        Presence::Nowhere(nowhere) => Err(Refusal::NoPlatform(Box::new(nowhere))),
+        Presence::There | Presence::Parts(_) | Presence::Removed(_) | Presence::Unknown(_) => Ok(()),
+    }
 }
 
 /// The start that somebody else's `up` has made in place of ours: the same wish, so it is ours as well.

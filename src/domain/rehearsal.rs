@@ -32,6 +32,10 @@ pub const OF_AWS: &[Condition] = &[
     Condition::RoomsEmpty,
 ];
 
+/// The stack that a meeting is held on, and the two proofs of it, the weaker one first.
+pub const MEETING: [Condition; 4] =
+    [Condition::ServiceActive, Condition::BalancerActive, Condition::SignallingWorks, Condition::MediaFlows];
+
 impl Phase {
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
@@ -42,7 +46,7 @@ impl Phase {
             Self::Prerequisites => &[SignedIn, ServiceActive, BalancerActive],
             Self::Certificate => &[CertificateTrusted],
             Self::Https => &[PagesServed],
-            Self::Meeting => &[ServiceActive, BalancerActive, SignallingWorks, MediaFlows],
+            Self::Meeting => &MEETING,
             Self::Status | Self::Up | Self::Health | Self::StatusUp | Self::Down | Self::NothingLeft => OF_AWS,
         }
     }

@@ -48,6 +48,12 @@ pub fn shortened(text: &str, longest: usize) -> String {
     shown
 }
 
+/// `1 person`, `2 people`.
+pub fn count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+    let noun = if n == N::from(1) { one } else { many };
+    format!("{n} {noun}")
+}
+
 /// Whether a character does something else than show.
 pub fn is_active(c: char) -> bool {
     acts(c).is_some()

@@ -16,7 +16,7 @@ use crate::domain::cost::Cost;
 use crate::domain::goal::Goal;
 use crate::domain::observed::{Identity, Observed, Reading};
 use crate::domain::plan::exists;
-use crate::domain::rehearsal::{Grade, OF_AWS, Phase};
+use crate::domain::rehearsal::{Grade, MEETING, OF_AWS, Phase};
 use crate::domain::standing::Standing;
 use crate::domain::view::View;
 use crate::error::{Failure, Kind, Outcome, advice};
@@ -446,11 +446,11 @@ async fn judged_alone(job: Job<'_>, phase: Phase) -> Found {
 async fn meeting(job: Job<'_>, load: Option<&Load>) -> Found {
     let sight = Sight { load: load.copied(), ..job.sight.clone() };
     let job = Job { sight: &sight, ..job };
-    let all = Phase::Meeting.conditions();
+    let [service, balancer, signalling, media] = MEETING;
     let proven = |c: &&Condition| c.rule().first_look || job.policy.media;
-    let seen = look(job, &Look::at(all.iter().filter(proven)), &all[..2], Reading::Absent).await;
+    let seen = look(job, &Look::at(MEETING.iter().filter(proven)), &[service, balancer], Reading::Absent).await;
     let view = View::single(&seen, job.policy);
-    let (signalling, media) = (judge(all[2], &view), judge(all[3], &view));
+    let (signalling, media) = (judge(signalling, &view), judge(media, &view));
     let mut evidence = vec![signalling.evidence.clone()];
     let probe = seen.media.present().map(|proof| Box::new(Probe::of(job.sight.site.to_string(), proof.clone())));
     let rungs = probe.iter().flat_map(|probe| &probe.levels).filter(|rung| !rung.figures.is_empty());

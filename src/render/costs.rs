@@ -2,11 +2,11 @@
 
 use super::shown::{Cell, Grid, Shown};
 use super::style::Page;
-use super::words::{self, count};
+use super::words;
 use crate::answer::{Costs, Settled};
 use crate::domain::cost::Money;
 use crate::domain::estimate::{Ingress, Rest};
-use crate::domain::text::list;
+use crate::domain::text::{count, list};
 
 /// `$24.63`: a month's sum needs no more than cents.
 fn cents(money: Money) -> String {

@@ -9,7 +9,7 @@ use crate::domain::ladder::{Climb, Climbed, Rung};
 use crate::domain::meeting::{Stage, Weight};
 use crate::domain::ramp::Ramp;
 use crate::domain::rehearsal::Grade;
-use crate::domain::text::{MOST, and_more};
+use crate::domain::text::{MOST, and_more, count};
 
 /// Whether a meeting works, level by level.
 pub(super) fn probe(of: &Probe, page: &Page) -> Shown {
@@ -158,7 +158,7 @@ type Wanted = fn(&Grade) -> bool;
 pub(super) fn summary(of: &Rehearsal) -> String {
     let number = |is: fn(&Grade) -> bool| of.phases.iter().filter(|part| is(&part.grade)).count();
     let good = number(|g| matches!(g, Grade::Good | Grade::Warned(_)));
-    let mut parts = vec![format!("{good} of {} good", words::count(of.phases.len() as u64, "phase", "phases"))];
+    let mut parts = vec![format!("{good} of {} good", count(of.phases.len(), "phase", "phases"))];
     let others: [(&str, Wanted); 4] = [
         ("failed", |g| matches!(g, Grade::Bad(_))),
         ("unknown", |g| matches!(g, Grade::Unseen(_))),

@@ -19,7 +19,7 @@ use crate::domain::observed::{
 use crate::domain::price;
 use crate::domain::standing::Standing;
 use crate::domain::status::{People, Status, Unread};
-use crate::domain::text::{MOST, and_more, list};
+use crate::domain::text::{MOST, and_more, count, list};
 use crate::error::Failure;
 
 /// An answer, ending with a newline.
@@ -183,8 +183,8 @@ fn people(of: &People) -> String {
     match of {
         People::NoTask => "none: no task runs".into(),
         People::Counted { participants, conferences } => {
-            let rooms = words::count(*conferences, "room", "rooms");
-            format!("{} in {rooms}", words::count(*participants, "person", "people"))
+            let rooms = count(*conferences, "room", "rooms");
+            format!("{} in {rooms}", count(*participants, "person", "people"))
         }
         People::Unknown { why } => format!("unknown: {why}"),
         People::NobodyCounts => "nobody counts them ([occupancy] source = \"none\")".into(),
@@ -269,7 +269,7 @@ fn judged(verdict: &Verdict, found: Option<String>) -> String {
 fn days_left(until: Timestamp, now: Timestamp) -> String {
     let left = until.duration_since(now);
     let days = left.abs().as_hours() / 24;
-    let days = words::count(days.unsigned_abs(), "day", "days");
+    let days = count(days.unsigned_abs(), "day", "days");
     let how = if left.is_negative() { format!("ended {days} ago") } else { format!("{days} left") };
     format!("until {} ({how})", words::minute(until))
 }
@@ -341,10 +341,10 @@ fn summary(of: &Health) -> String {
         (_, _) => "Not healthy".to_owned(),
     };
     let good = of.judged.len() - bad - unknown;
-    let mut parts = vec![format!("{good} of {} hold", words::count(of.judged.len() as u64, "condition", "conditions"))];
+    let mut parts = vec![format!("{good} of {} hold", count(of.judged.len(), "condition", "conditions"))];
     parts.extend((bad > 0).then(|| format!("{bad} not")));
     parts.extend((unknown > 0).then(|| format!("{unknown} unknown")));
-    parts.extend((warnings > 0).then(|| words::count(warnings as u64, "warning", "warnings")));
+    parts.extend((warnings > 0).then(|| count(warnings, "warning", "warnings")));
     format!("{head}: {} ({})", parts.join(", "), words::duration(of.took))
 }
 
@@ -390,7 +390,7 @@ pub fn why(of: &Why, page: &Page) -> Shown {
 }
 
 fn last_lines(tail: &LogTail) -> String {
-    words::count(tail.lines.len() as u64, "line", "lines")
+    count(tail.lines.len(), "line", "lines")
 }
 
 fn settings(of: &[Setting], origins: bool, page: &Page) -> Shown {

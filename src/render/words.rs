@@ -14,7 +14,7 @@ use crate::domain::observed::{Observed, Reading};
 use crate::domain::plan::{Plan, Step};
 use crate::domain::rehearsal::{Grade, Phase};
 use crate::domain::said::Said;
-use crate::domain::text::line;
+use crate::domain::text::{count, line};
 use crate::error::Outcome;
 use crate::event::Event;
 
@@ -72,12 +72,6 @@ pub fn stamp(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// `1 room`, `2 rooms`
-pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
-    let n = n.into();
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 /// A first letter made large.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
@@ -123,7 +117,7 @@ pub fn plan(plan: &Plan, observed: &Observed) -> String {
     let waits = plan.steps.len() - changes;
     let parts = [(changes, "change", "changes"), (waits, "condition to wait for", "conditions to wait for")];
     let parts: Vec<String> =
-        parts.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| count(n as u64, one, many)).collect();
+        parts.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| count(n, one, many)).collect();
     format!("plan for {}: {}; {}", plan.to, parts.join(", "), price(plan, observed))
 }
 

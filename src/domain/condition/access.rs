@@ -8,7 +8,7 @@ use super::judged::with;
 use super::{Judged, PLAIN, Rule, Source, Verdict, View, lines};
 use crate::domain::observed::between;
 use crate::domain::ownership::{Presence, presence};
-use crate::domain::plan::Refusal;
+use crate::domain::plan::exists;
 
 pub(super) const SIGNED_IN: Rule = Rule {
     name: "credentials",
@@ -28,10 +28,7 @@ pub(super) const PLATFORM_THERE: Rule = Rule {
     unsays: "there is no such platform",
     needs: &[Source::Service, Source::Tasks, Source::Balancer, Source::Secret, Source::Kept],
     within: Duration::from_secs(30),
-    refusal: |view, _| match presence(view) {
-        Presence::Nowhere(nowhere) => Some(Refusal::NoPlatform(Box::new(nowhere))),
-        Presence::There | Presence::Parts(_) | Presence::Removed(_) | Presence::Unknown(_) => None,
-    },
+    refusal: |view, _| exists(view).err(),
     judge: platform_there,
     evidence: |view| view.seen.service.present().map(|service| service.tags.to_string()),
     advice: |_| lines(&["check name, region and account: `meetctl config show --origin`"]),

@@ -221,8 +221,3 @@ pub const POWERED_DOWN: Code = Code("powered-down");
 fn lines(of: &[&str]) -> Vec<String> {
     of.iter().map(|&line| line.to_owned()).collect()
 }
-
-/// `1 person`, `2 people`.
-fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}

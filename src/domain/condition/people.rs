@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Condition, Judged, PLAIN, Rule, Source, Verdict, View, WhenUnseen, count, lines};
+use super::{Condition, Judged, PLAIN, Rule, Source, Verdict, View, WhenUnseen, lines};
 use crate::domain::action::Action;
 use crate::domain::goal::Goal;
 use crate::domain::observed::{Blindness, Observed, Occupancy, Reading, Task, Unreadable, between};
 use crate::domain::plan::{Counted, Meetings, Refusal};
+use crate::domain::text::count;
 
 /// How often the occupancy sidecar writes what it has counted.
 pub const COUNT_EVERY: Duration = Duration::from_secs(30);
@@ -90,8 +91,8 @@ fn nobody_is_cut_off(view: &View<'_>) -> Judged {
         Ok(line) if line.conferences == 0 => Verdict::Holds.into(),
         Ok(line) => Verdict::Waits(format!(
             "{} in {}",
-            count(line.participants as usize, "person", "people"),
-            count(line.conferences as usize, "room", "rooms")
+            count(line.participants, "person", "people"),
+            count(line.conferences, "room", "rooms")
         ))
         .code("meeting-in-progress"),
         Err(why) => {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Judged, PLAIN, Rule, Source, Verdict, View, count, lines};
+use super::{Judged, PLAIN, Rule, Source, Verdict, View, lines};
 use crate::domain::action::Action;
 use crate::domain::billed::{Kind, Witness};
 use crate::domain::changes::Recordings;
 use crate::domain::observed::Reading;
 use crate::domain::ownership::{agreed_leftovers, stray, strays};
+use crate::domain::text::count;
 
 pub(super) const INGRESS: Rule = Rule {
     name: "ingress-removed",

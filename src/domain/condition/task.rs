@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{Judged, PLAIN, Rule, Source, Verdict, View, count, lines};
+use super::{Judged, PLAIN, Rule, Source, Verdict, View, lines};
 use crate::domain::action::Action;
 use crate::domain::cause::{self, Cause};
 use crate::domain::name::DeploymentId;
 use crate::domain::observed::{Deployment, Health, Reading, Service, Task, between};
 use crate::domain::stack;
-use crate::domain::text::list;
+use crate::domain::text::{count, list};
 
 /// Java services report success before their first check has run; this long of it is believed.
 pub const STEADY: Duration = Duration::from_secs(15);
